@@ -1,0 +1,1 @@
+"""One module per framework; each wraps that framework's own objects as Paceline executors."""

@@ -1,0 +1,252 @@
+"""Attempts: one `asyncio.Task` each, ended by itself, by its clock, or by one `Task.cancel()`.
+
+An attempt that is cancelled or out of time is *given up* at once: its slot is free and its job moves on. Its
+task or thread may take a while to end, or never do so; until then it is kept in `abandoned`, and counts in
+the caps it was under. So nothing here ever waits for foreign code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ._context import JobContext
+from ._errors import AttemptTimeout, IdleTimeout, TimeLimitExceeded
+from ._live import CURRENT, LiveAttempt, ThreadCall
+from ._threads import Threads
+from ._usage import Usage
+
+if TYPE_CHECKING:
+    from ._record import Record
+    from ._run import Run
+
+__all__ = ["Attempts"]
+
+PROMPT = 0.1
+"""Seconds in which a cancelled attempt is expected to end; one that takes longer is said to be abandoned."""
+
+
+class Attempts:
+    """Starts attempts, takes in what they say, and gives them up."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._loop = run.loop
+        self._hooks = run.hooks
+        self._threads = Threads(run.slots, f"paceline-{run.id}")
+        self._lock = threading.Lock()
+        self.abandoned: dict[LiveAttempt, asyncio.TimerHandle] = {}
+
+    def start(self, record: Record, now: float) -> None:
+        """Begin the next attempt of a job that has its slot."""
+        record.tries = number = record.tries + 1
+        record.live = live = LiveAttempt(self._run, record, number, now)
+        waited = now - (record.accepted if record.ended is None else record.ended)
+        record.started = now
+        record.ended = None
+        self._run.history.started(live, waited)
+        context = None if record.context is None else record.context.copy()
+        # Not loop.create_task: under an eager task factory the job would start inside its own dispatch.
+        live.task = asyncio.Task(self._attempt(live), loop=self._loop, name=record.job.id, context=context)
+        options = record.options
+        if options.timeout is not None or options.idle_timeout is not None:
+            self._set_limits(live, options.timeout, options.idle_timeout)
+
+    async def _attempt(self, live: LiveAttempt) -> None:
+        CURRENT.set(live)
+        live.entered = True
+        record = live.record
+        bound = record.bound
+        assert bound is not None
+        output: object = None
+        error: BaseException | None = None
+        try:
+            output = await bound.execute(live.job, JobContext(live))
+        except BaseException as raised:  # whatever it is, it is this job's own end
+            error = raised.with_traceback(raised.__traceback__.tb_next if raised.__traceback__ else None)
+        if self._run.closed:
+            return
+        if self._hooks.virtual:
+            self._hooks.deliver(record.number, self._over, live, output, error)
+        else:
+            self._over(live, output, error)
+
+    def _over(self, live: LiveAttempt, output: object, error: BaseException | None) -> None:
+        live.finished = True
+        if live.live:
+            live.live = False
+            self._clear_limits(live)
+            self._run.attempt_over(live, output, error)
+        elif not live.calls:
+            self._gone(live)
+
+    # Giving up.
+
+    def give_up(self, live: LiveAttempt, reason: str, grace: float | None = None) -> None:
+        """Take the attempt from its job; its task is cancelled now, or after `grace` seconds."""
+        run, record, task = self._run, live.record, live.task
+        assert task is not None
+        live.live = False
+        self._clear_limits(live)
+        record.live = None
+        record.ended = self._loop.time()
+        live.leftover = run.scheduler.abandon(record)
+        if not live.entered:
+            # Cancelled before its first step, a task never runs any of its coroutine: nobody would report.
+            task.cancel()
+            run.scheduler.gone(live.leftover, 0.0)
+            return
+        self.abandoned[live] = self._loop.call_later(PROMPT, self._say_abandoned, live, reason)
+        if self._hooks.virtual:
+            for call in live.calls or ():
+                self._park_call(call)
+        if grace:
+            self._loop.call_later(grace, task.cancel)
+        else:
+            task.cancel()
+
+    def _say_abandoned(self, live: LiveAttempt, reason: str) -> None:
+        self._run.history.abandoned(live, reason)
+
+    def _gone(self, live: LiveAttempt) -> None:
+        timer = self.abandoned.pop(live, None)
+        leftover = live.leftover
+        if timer is None or leftover is None:
+            return
+        if not timer.cancelled() and timer.when() <= self._loop.time():
+            self._run.history.gone(live, live.usage)
+        timer.cancel()
+        self._run.attempt_gone(live, leftover)
+
+    # Time limits.
+
+    def _set_limits(self, live: LiveAttempt, timeout: float | None, idle: float | None) -> None:
+        timers: list[asyncio.TimerHandle] = []
+        if timeout is not None:
+            error = AttemptTimeout(
+                f"attempt {live.number} took longer than its timeout of {timeout:g} s", timeout
+            )
+            timers.append(self._loop.call_at(live.started + timeout, self._out_of_time, live, error))
+        if idle is not None:
+            timers.append(self._loop.call_at(live.started + idle, self._check_idle, live, idle))
+        live.timers = timers
+
+    def _check_idle(self, live: LiveAttempt, idle: float) -> None:
+        due = live.active_at + idle
+        if self._loop.time() < due - 1e-6:
+            assert live.timers is not None
+            live.timers[-1] = self._loop.call_at(due, self._check_idle, live, idle)
+            return
+        message = f"attempt {live.number} gave no sign of life for {idle:g} s (its idle_timeout)"
+        self._out_of_time(live, IdleTimeout(message, idle))
+
+    def _out_of_time(self, live: LiveAttempt, error: TimeLimitExceeded) -> None:
+        if live.live:
+            self.give_up(live, str(error))
+            self._run.attempt_timed_out(live, error)
+
+    def _clear_limits(self, live: LiveAttempt) -> None:
+        if live.timers is not None:
+            for timer in live.timers:
+                timer.cancel()
+            live.timers = None
+
+    # What an attempt says.
+
+    def emit(self, live: LiveAttempt, chunk: object) -> None:
+        """A chunk of output, for whoever listens."""
+        if not live.live:
+            return
+        self.first_token(live)
+        for listener in live.record.listeners or ():
+            listener.put(chunk)
+        self._run.history.chunk(live, chunk)
+
+    def first_token(self, live: LiveAttempt) -> None:
+        """The provider has begun to answer."""
+        if not live.live:
+            return
+        live.active_at = now = self._loop.time()
+        if live.first_token_at is None:
+            live.first_token_at = now
+            self._run.history.first_token(live)
+            self._run.primer_spoke(live.record)
+
+    def progress(self, live: LiveAttempt, message: str, fraction: float | None) -> None:
+        """Progress, for the events."""
+        if live.live:
+            live.active_at = self._loop.time()
+            self._run.history.progress(live, message, fraction)
+
+    def add_usage(self, live: LiveAttempt, usage: Usage) -> None:
+        """One provider call's usage; it counts even when the attempt was given up."""
+        if usage.requests is None:
+            usage = replace(usage, requests=1)
+        record = live.record
+        live.active_at = self._loop.time()
+        live.usage = usage if live.usage is None else live.usage + usage
+        record.usage = usage if record.usage is None else record.usage + usage
+
+    # Threads.
+
+    async def on_thread(self, live: LiveAttempt, call: Callable[[], object]) -> object:
+        """Run a call on a thread of the engine's; the attempt has ended when this has."""
+        future: asyncio.Future[object] = self._loop.create_future()
+        work = ThreadCall()
+        if live.calls is None:
+            live.calls = set()
+        live.calls.add(work)
+        number = live.record.number
+
+        def done(output: object, error: BaseException | None) -> None:
+            with self._lock:
+                work.over = True
+                if work.parked:
+                    self._hooks.thread_unparked()
+            self._hooks.deliver(number, self._call_over, live, work, future, output, error, thread=True)
+
+        self._hooks.thread_started()
+        self._threads.start(call, done)
+        return await future
+
+    def _call_over(
+        self,
+        live: LiveAttempt,
+        work: ThreadCall,
+        future: asyncio.Future[object],
+        output: object,
+        error: BaseException | None,
+    ) -> None:
+        if live.calls is not None:
+            live.calls.discard(work)
+        if not future.done():
+            if error is None:
+                future.set_result(output)
+            elif isinstance(error, StopIteration):  # a future cannot carry it
+                future.set_exception(RuntimeError(f"the job raised {error!r}"))
+            else:
+                future.set_exception(error)
+        elif live.finished and not live.calls and not self._run.closed:
+            self._gone(live)
+
+    def _park_call(self, call: ThreadCall) -> None:
+        with self._lock:
+            if not call.over and not call.parked:
+                call.parked = True
+                self._hooks.thread_parked()
+
+    # The end.
+
+    def close(self) -> None:
+        """Let go of the threads, and of tasks that would not end: the loop is not to wait for them either."""
+        self._threads.close()
+        for live, timer in self.abandoned.items():
+            timer.cancel()
+            task = live.task
+            if task is not None and not task.done():
+                # asyncio.run cancels and awaits every task it knows, for ever if one swallows that.
+                asyncio.tasks._unregister_task(task)  # type: ignore[attr-defined]  # documented for extensions
+                task._log_destroy_pending = False  # type: ignore[attr-defined]  # the engine has said so itself

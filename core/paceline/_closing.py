@@ -1,0 +1,95 @@
+"""The end of a run: nothing of it outlives the `async with`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ._middleware import Scope
+
+if TYPE_CHECKING:
+    from ._run import Run
+
+__all__ = ["abort", "drain", "finish"]
+
+_log = logging.getLogger("paceline")
+
+
+async def drain(run: Run) -> None:
+    """Let everything that was accepted end; what waits for an answer that may never come is left or cancelled."""
+    run.draining = True
+    run.refuse_waiters()
+    for group in tuple(run.groups.values()):
+        if not group.closed:
+            run.close_group(group)
+    await _until(run, lambda: run.scheduler.at_rest)
+    run.cancel_blocked("the engine was left while it waited for a suspended job")
+    await _grace(run)
+
+
+async def abort(run: Run, reason: str) -> None:
+    """Cancel everything, and wait at most `grace` seconds for the attempts to end."""
+    run.draining = True
+    run.refuse_waiters()
+    run.cancel_everything(reason)
+    await _grace(run)
+
+
+async def finish(run: Run, scope: Scope, error: BaseException | None) -> None:
+    """Say what had to be abandoned, record the end, and let the sinks write what they have."""
+    for live in run.attempts.abandoned:
+        _log.warning(
+            "abandoned at the end of the run: attempt %d of job %r (%s), whose code ignored cancellation or is "
+            "still at work on a thread",
+            live.number,
+            live.job.name,
+            live.job.id,
+        )
+    run.history.run_ended(error, run.counts)
+    run.executors.middleware.end(scope, error)
+    run.closed = True
+    run.attempts.close()
+    for task in run.tasks:
+        task.cancel()
+    await _close_sinks(run)
+
+
+async def _grace(run: Run) -> None:
+    if run.attempts.abandoned:
+        await _until(run, lambda: not run.attempts.abandoned, run.settings.grace)
+
+
+async def _until(run: Run, is_so: Callable[[], bool], timeout: float | None = None) -> None:
+    """Wait until the run has come that far, or the time is over."""
+    if is_so():
+        return
+    reached: asyncio.Future[None] = run.loop.create_future()
+
+    def look() -> None:
+        if is_so() and not reached.done():
+            reached.set_result(None)
+
+    run.on_idle = look
+    try:
+        await asyncio.wait([reached], timeout=timeout)
+    finally:
+        run.on_idle = None
+
+
+async def _close_sinks(run: Run) -> None:
+    recorder = run.history.recorder
+    if not run.settings.sinks:
+        return
+    closed: asyncio.Future[None] = run.loop.create_future()
+
+    def tell() -> None:
+        if not closed.done():
+            closed.set_result(None)
+
+    run.hooks.thread_started()
+    recorder.start_close(lambda: run.hooks.deliver(0, tell, thread=True))
+    await asyncio.wait([closed], timeout=run.settings.grace)
+    if recorder.unfinished:
+        _log.warning("sinks that had not written everything in time: %s", ", ".join(recorder.unfinished))

@@ -1,0 +1,175 @@
+"""What an executor sees of the attempt that it runs, and the way back to the engine."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Mapping
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, NoReturn, final
+
+from ._errors import EngineNotOpen, PacelineError
+from ._job import Job, JobResult
+from ._live import CURRENT
+from ._usage import Usage
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from ._handles import Handle
+    from ._options import SubmitOptions
+    from ._live import LiveAttempt
+    from ._record import GroupRecord
+
+__all__ = ["GroupContext", "JobContext", "current_job"]
+
+
+def current_job() -> JobContext | None:
+    """Return the context of the job attempt that this code runs in, threads included; None outside of any."""
+    live = CURRENT.get()
+    return None if live is None else JobContext(live)
+
+
+@final
+class GroupContext:
+    """What the jobs of a group know of it: its name and metadata, and what its primer hands on."""
+
+    __slots__ = ("_group",)
+
+    def __init__(self, group: GroupRecord) -> None:
+        self._group = group
+
+    @property
+    def name(self) -> str:
+        """The group's name."""
+        return self._group.label
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The group's metadata, as submitted."""
+        return self._group.metadata
+
+    @property
+    def primer(self) -> JobResult | None:
+        """The primer's result, once it has ended."""
+        primer = self._group.primer_record
+        return None if primer is None or primer.status is None else primer.result()
+
+    @property
+    def shared(self) -> Any:
+        """What the primer shared last; None before."""
+        return self._group.shared
+
+    def share(self, value: Any) -> None:
+        """Hand a value to the group's followers (a session, a plan), from the primer, while it still runs."""
+        self._group.shared = value
+
+
+@final
+class JobContext:
+    """One attempt at a job, as its executor sees it; also what `current_job()` returns anywhere below.
+
+    Everything here may be called from the job's threads too, and nothing here waits, but `spawn` and `ask`.
+    After the attempt was given up (cancelled, timed out) only `usage` still counts.
+    """
+
+    __slots__ = ("_live",)
+
+    def __init__(self, live: LiveAttempt) -> None:
+        self._live = live
+
+    def __repr__(self) -> str:
+        return f"<JobContext {self.job.name!r} attempt {self.attempt}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, JobContext) and other._live is self._live
+
+    def __hash__(self) -> int:
+        return hash(self._live)
+
+    # What the executor says.
+
+    def emit(self, chunk: object) -> None:
+        """Hand a chunk of output to whoever listens; the first one counts as the first token."""
+        self._call(self._live.run.attempts.emit, self._live, chunk)
+
+    def first_token(self) -> None:
+        """Say that the provider has begun to answer: a primer's followers may start."""
+        self._call(self._live.run.attempts.first_token, self._live)
+
+    def progress(self, message: str, fraction: float | None = None) -> None:
+        """Report progress, for the events; `fraction` from 0 to 1 where it is known."""
+        self._call(self._live.run.attempts.progress, self._live, message, fraction)
+
+    def usage(self, usage: Usage) -> None:
+        """Add what one provider call used (it counts as one request where it does not say)."""
+        if not isinstance(usage, Usage):  # pyright: ignore[reportUnnecessaryIsInstance]  # user code, often untyped
+            raise TypeError(f"ctx.usage takes a paceline.Usage, not {type(usage).__name__}")
+        self._call(self._live.run.attempts.add_usage, self._live, usage)
+
+    # What it may ask.
+
+    @property
+    def job(self) -> Job:
+        """The job, as data."""
+        return self._live.job
+
+    @property
+    def attempt(self) -> int:
+        """The number of this attempt, from 1."""
+        return self._live.number
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the attempt was given up; sync code should look now and then."""
+        return not self._live.live and not self._live.finished
+
+    @property
+    def streaming(self) -> bool:
+        """Whether chunks are of use: asked for, listened to, or needed to release followers early."""
+        return self._live.run.wants_stream(self._live.record)
+
+    @property
+    def group(self) -> GroupContext | None:
+        """The job's group, if it has one."""
+        group = self._live.record.group_record
+        return None if group is None else GroupContext(group)
+
+    @property
+    def cache(self) -> Any:
+        """The handle of the group's prefix cache; None while no registry provides one."""
+        return None
+
+    async def spawn(self, payload: Any, **options: Unpack[SubmitOptions]) -> Handle:
+        """Submit a child of this job, to its lane unless told otherwise; cancelled with its parent.
+
+        Raises:
+            EngineNotOpen: if this attempt was given up.
+        """
+        if not self._live.live:
+            raise EngineNotOpen(f"job {self.job.id} has been given up; it cannot spawn another")
+        options.setdefault("lane", self.job.lane)
+        return await self._live.run.submit(payload, options, self._live)
+
+    async def ask(self, question: Any, *, schema: Any = None) -> NoReturn:
+        """Ask a person, in a flow. An executor returns `Suspend` instead."""
+        raise PacelineError(
+            f"ctx.ask works in flows only; job {self.job.name!r} asks by returning Suspend({question!r}, schema=...)"
+        )
+
+    # The core's own.
+
+    def _call(self, function: Callable[..., object], *args: object) -> None:
+        run = self._live.run
+        if threading.get_ident() == run.thread:
+            function(*args)
+        else:
+            run.from_thread(function, *args)
+
+    async def on_thread(self, call: Callable[[], object]) -> object:
+        """Run a blocking call on a thread of the engine's; the attempt has not ended before it has.
+
+        Context variables are seen inside; so is `current_job()`.
+        """
+        live = self._live
+        return await live.run.attempts.on_thread(live, functools.partial(copy_context().run, call))

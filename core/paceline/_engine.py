@@ -1,0 +1,298 @@
+"""The engine: what users open, submit to and leave."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, final
+
+from ._closing import abort, drain, finish
+from ._costs import Costs, CostUnit
+from ._crossing import JobFuture, submit_threadsafe
+from ._errors import EngineNotOpen, PacelineError, UnknownName
+from ._executor import ExecutorLike
+from ._groups import Group, GroupArguments, OpenGroup, open_group, submit_members
+from ._handles import Handle
+from ._lane_handles import UNSET, LaneHandle, Unset, lane_handle
+from ._mapping import map_payloads
+from ._middleware import Middleware, MiddlewareStack, Scope
+from ._options import Options, SubmitOptions
+from ._policies import GroupPolicy, Lane, RetryPolicy
+from ._replies import reply
+from ._run import Run
+from ._settings import Settings
+from ._sinks import Sink
+from ._snapshot import Snapshot, take_snapshot
+from ._watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from ._job import JobResult
+
+__all__ = ["Engine"]
+
+
+@final
+class Engine:
+    """Runs jobs, groups of jobs and streams of jobs, fairly and within its slots.
+
+        async with Engine(chain, slots=16) as engine:
+            handle = await engine.submit({"question": "..."})
+            print(await handle)
+
+    `executor`: an Executor, a callable of the payload, anything `as_executor` knows, or a mapping of names to
+    these. `lanes`: shares of the slots besides "default". `slots`: how many attempts run at once. `cost`: the
+    unit in which lanes are fair. `retry`: for jobs that say nothing of their own. `middleware`: around each
+    attempt, the first outermost. `sinks`: where events go. `max_pending`: submit waits while that many jobs
+    wait to run. `max_active_groups`: groups whose followers run interleaved (default: slots). `grace`: seconds
+    to wait at the end for attempts that were cancelled. `run_id`: names the run in its events.
+
+    Leaving the block normally waits for all jobs; leaving it by an error or Ctrl-C cancels them. An engine
+    runs once, under asyncio or uvloop, and belongs to the loop in which it was entered.
+
+    Raises:
+        ValueError, TypeError: if an argument is out of range or of the wrong kind.
+        NoAdapter: if nothing can run the executor.
+    """
+
+    def __init__(
+        self,
+        executor: ExecutorLike | Mapping[str, ExecutorLike] | None = None,
+        *,
+        lanes: Sequence[Lane] = (),
+        slots: int = 8,
+        cost: CostUnit = "jobs",
+        retry: RetryPolicy | None = None,
+        middleware: Sequence[Middleware | object] = (),
+        sinks: Sequence[Sink] = (),
+        max_pending: int | None = None,
+        max_active_groups: int | None = None,
+        grace: float = 5.0,
+        run_id: str | None = None,
+    ) -> None:
+        default = (
+            ()
+            if any(isinstance(lane, Lane) and lane.name == "default" for lane in lanes)
+            else (Lane("default"),)
+        )
+        self._settings = Settings(
+            executor,
+            (*default, *lanes),
+            slots,
+            Costs(cost),
+            retry,
+            MiddlewareStack(middleware),
+            sinks,
+            max_pending,
+            max_active_groups,
+            grace,
+            run_id,
+        )
+        self._run: Run | None = None
+        self._scope: Scope | None = None
+        self._watchdog: Watchdog | None = None
+        self._host: asyncio.Task[Any] | None = None
+        self._interrupt: KeyboardInterrupt | None = None
+
+    # Opening and leaving.
+
+    async def __aenter__(self) -> Self:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise PacelineError(
+                "an Engine runs under asyncio or uvloop; under trio there is no asyncio loop to run attempts on: "
+                "start the program with asyncio.run(...) or anyio.run(..., backend='asyncio')"
+            ) from None
+        if self._run is not None:
+            raise PacelineError("an Engine is opened once; make another one for another run")
+        self._run = run = Run(self._settings, loop)
+        self._scope = Scope("run", run.id, run.id, run.id)
+        self._settings.middleware.begin(self._scope)
+        run.on_interrupt = self._interrupted
+        self._host = asyncio.current_task()
+        if not run.hooks.virtual:
+            self._watchdog = Watchdog(loop, run.describe)
+        run.history.run_started(run.slots, run.scheduler.lanes)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        run, scope = self._open("leaving"), self._scope
+        assert scope is not None
+        raised: BaseException | None = error
+        try:
+            if error is None:
+                await drain(run)
+            else:
+                await abort(run, f"the engine was left by {type(error).__name__}")
+        except BaseException as stopped:  # cancelled while it drained, or a second Ctrl-C
+            raised = stopped
+            if error is None:
+                await abort(run, "the engine was cancelled while it drained")
+            raise
+        finally:
+            if self._watchdog is not None:
+                self._watchdog.stop()
+            await finish(run, scope, self._interrupt or raised)
+            if self._interrupt is not None:
+                raise self._interrupt
+
+    def _interrupted(self, error: KeyboardInterrupt) -> None:
+        """A job raised KeyboardInterrupt: the block ends, and raises it again."""
+        self._interrupt = error
+        if self._host is not None and not self._host.done():
+            self._host.cancel("a job raised KeyboardInterrupt")
+
+    def _open(self, action: str) -> Run:
+        if self._run is None:
+            raise EngineNotOpen(f"{action}: the engine is not open; use it inside `async with engine:`")
+        return self._run
+
+    # Jobs.
+
+    async def submit(self, payload: Any, **options: Unpack[SubmitOptions]) -> Handle:
+        """Hand in a job; see `SubmitOptions` for what may be said of it. Waits only where `max_pending` is set.
+
+        Inside a job of this engine the new one becomes its child: it is cancelled with it.
+
+        Raises:
+            UnknownName: if the lane or the executor is not there; the message lists those that are.
+            Closed: if the lane takes no more jobs.
+            KeyConflict: if the key belongs to a job with another payload.
+            EngineNotOpen, WrongLoop: if the engine is not open, or is open in another event loop.
+        """
+        return Handle(await self._open("submit").submit(payload, options))
+
+    def submit_threadsafe(self, payload: Any, **options: Unpack[SubmitOptions]) -> JobFuture:
+        """Hand in a job from another thread; the future gives its JobResult, or the error of submitting."""
+        run = self._open("submit_threadsafe")
+        if run.closed:
+            raise EngineNotOpen("submit_threadsafe: the engine is closed")
+        return submit_threadsafe(run, payload, options)
+
+    async def map(
+        self,
+        payloads: Iterable[Any] | AsyncIterable[Any],
+        *,
+        ordered: bool = False,
+        window: int | None = None,
+        **options: Unpack[SubmitOptions],
+    ) -> AsyncIterator[JobResult]:
+        """Run one job for each payload and yield the results, as they come or in order.
+
+        Payloads are taken lazily: at most `window` jobs (default: twice the slots) are submitted and not yet
+        yielded, so memory stays constant over any number. If taking a payload raises, the results of those
+        before it are yielded first. Leaving the loop cancels what is unfinished (close it with `aclose`).
+        """
+        run = self._open("map")
+        run.check("map")
+        size = 2 * run.slots if window is None else window
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"map: window must be a whole number of at least 1, not {window!r}")
+        given = Options(options, self._settings.retry)
+        if given.key is not None:
+            raise ValueError("map: a key names one job; the items of a map are named by their position")
+        name = given.name or "map"
+        given.name = None
+        results = map_payloads(run, payloads, given, name=name, ordered=ordered, window=size)
+        try:
+            async for result in results:
+                yield result
+        finally:
+            await results.aclose()  # type: ignore[attr-defined]  # an async generator
+
+    # Groups.
+
+    async def submit_group(
+        self,
+        name: str,
+        *,
+        primer: Any = None,
+        followers: Iterable[Any] = (),
+        policy: GroupPolicy | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        **options: Unpack[SubmitOptions],
+    ) -> Group:
+        """Hand in a whole group: followers wait until the primer has established what they share.
+
+        `primer` None: the followers are independent jobs. The other options hold for every member.
+
+        Raises:
+            NameTaken: if a group of that name is unfinished.
+            UnknownName, Closed, EngineNotOpen, WrongLoop: as for `submit`.
+        """
+        run = self._open("submit_group")
+        run.check("submit_group")
+        payloads = list(followers)
+        if run.settings.max_pending is not None and run.current() is None:
+            await run.room(run.settings.max_pending)
+        return submit_members(
+            open_group(run, GroupArguments(name, policy, metadata, options)), primer, payloads
+        )
+
+    def open_group(
+        self,
+        name: str,
+        *,
+        policy: GroupPolicy | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        keep_results: bool = True,
+        **options: Unpack[SubmitOptions],
+    ) -> OpenGroup:
+        """Open a group whose members arrive over time: `async with engine.open_group("name") as group`.
+
+        With `keep_results=False` the group forgets followers as they end, so that it may take any number.
+        """
+        return OpenGroup(
+            self._open("open_group"), GroupArguments(name, policy, metadata, options, keep=keep_results)
+        )
+
+    # Lanes, questions, and looking.
+
+    def lane(
+        self, name: str, *, weight: float | Unset = UNSET, max_running: int | None | Unset = UNSET
+    ) -> LaneHandle:
+        """Get a lane; with settings, create it or change it.
+
+        Raises:
+            UnknownName: without settings, if there is no such lane.
+            ValueError: if a setting is out of range.
+        """
+        return lane_handle(self._open("lane"), name, weight, max_running)
+
+    def group(self, name: str) -> Group:
+        """Get an unfinished group by its name, to look at or to cancel.
+
+        Raises:
+            UnknownName: if no unfinished group has that name.
+        """
+        run = self._open("group")
+        found = run.groups.get(name)
+        if found is None:
+            raise UnknownName("unfinished group", name, run.groups)
+        assert found.public is not None
+        return found.public
+
+    async def reply(self, job_id: str, answer: Any, *, question: str | None = None) -> None:
+        """Answer a question of a suspended job; with its last answer the job is queued again.
+
+        Raises:
+            UnknownName: if no unfinished job has that id.
+            ReplyRefused: if the question is not open, or the answer does not fit its schema; it stays open.
+        """
+        run = self._open("reply")
+        run.check("reply")
+        reply(run, job_id, answer, question)
+
+    def snapshot(self) -> Snapshot:
+        """Look at the engine: counts, lanes and their shares, why each waiting job waits, what was abandoned."""
+        return take_snapshot(self._open("snapshot"))
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run, as in its events."""
+        return self._open("run_id").id

@@ -1,0 +1,311 @@
+"""What happened, as data: the one record from which logs, screens and databases are made.
+
+A job without retries writes `JobSubmitted`, `JobStarted`, `JobFirstToken` (if it streams) and `JobEnded`.
+Events are ordered by `seq`. They are shared between sinks and hold the caller's own payloads and outputs:
+read them, change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from ._job import Role
+from ._usage import Usage
+
+__all__ = [
+    "AskedQuestion",
+    "AttemptAbandoned",
+    "AttemptGone",
+    "ErrorText",
+    "Event",
+    "EventsDropped",
+    "GroupEnded",
+    "GroupReleased",
+    "GroupStarted",
+    "JobChunk",
+    "JobEnded",
+    "JobFirstToken",
+    "JobProgress",
+    "JobReplied",
+    "JobRetried",
+    "JobStarted",
+    "JobSubmitted",
+    "JobSuspended",
+    "LaneChanged",
+    "RunEnded",
+    "RunStarted",
+]
+
+
+@dataclass(slots=True)
+class ErrorText:
+    """What went wrong, as text. `message` is empty where it was withheld: it often quotes the prompt."""
+
+    type: str
+    message: str = ""
+
+
+@dataclass(slots=True)
+class AskedQuestion:
+    """One open question of a suspended job. `value` is None where content was withheld."""
+
+    id: str
+    value: Any = None
+
+
+# Not frozen: a frozen dataclass takes three times as long to make, and the recorder fills in the stamp below.
+@dataclass(slots=True, kw_only=True)
+class _Recorded:
+    """The stamp, put on by the recorder: `seq` counts from 1 in a run, `time` is wall time in epoch seconds.
+
+    `v` is the version of the format: fields and types may be added under the same version, so a gap in `seq`
+    or an unknown field is no damage.
+    """
+
+    v: Literal[1] = 1
+    seq: int = 0
+    time: float = 0.0
+    run: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class RunStarted(_Recorded):
+    """First of a run: the engine was opened. `lanes` maps the names known so far to their weights."""
+
+    type: Literal["run.started"] = "run.started"
+    slots: int
+    lanes: dict[str, float]
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(slots=True, kw_only=True)
+class RunEnded(_Recorded):
+    """Last of a run: the engine has drained ("completed"), or was left by a cancellation or an error.
+
+    `counts` says how many jobs ended in each status, and how many were left suspended.
+    """
+
+    type: Literal["run.ended"] = "run.ended"
+    outcome: Literal["completed", "cancelled", "failed"]
+    counts: dict[str, int]
+    error: ErrorText | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class LaneChanged(_Recorded):
+    """A lane was added, re-weighted, capped or closed while the engine ran; all fields hold the new state."""
+
+    type: Literal["lane.changed"] = "lane.changed"
+    lane: str
+    weight: float
+    max_running: int | None = None
+    closed: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class GroupStarted(_Recorded):
+    """A group was submitted or opened; written before the `JobSubmitted` of its members."""
+
+    type: Literal["group.started"] = "group.started"
+    group: str
+    lane: str
+    parent: str | None = None
+    release: Literal["first_token", "complete"] = "first_token"
+    settle: float = 0.0
+    in_flight: int | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(slots=True, kw_only=True)
+class GroupReleased(_Recorded):
+    """A group's followers may start (after `settle` seconds), once in a group's life, and by what."""
+
+    type: Literal["group.released"] = "group.released"
+    group: str
+    by: Literal["first_token", "complete", "primer_failure", "no_primer"]
+
+
+@dataclass(slots=True, kw_only=True)
+class GroupEnded(_Recorded):
+    """All members of a closed group have ended. `counts` says how many in each status."""
+
+    type: Literal["group.ended"] = "group.ended"
+    group: str
+    outcome: Literal["succeeded", "failed", "cancelled", "skipped"]
+    counts: dict[str, int]
+
+
+@dataclass(slots=True, kw_only=True)
+class JobSubmitted(_Recorded):
+    """A job was accepted. `after` holds the ids of the jobs and groups that it waits for."""
+
+    type: Literal["job.submitted"] = "job.submitted"
+    job: str
+    name: str
+    executor: str
+    lane: str
+    group: str | None = None
+    role: Role = "job"
+    parent: str | None = None
+    key: str | None = None
+    priority: int = 0
+    after: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    payload: Any = None
+
+
+@dataclass(slots=True, kw_only=True)
+class JobStarted(_Recorded):
+    """An attempt got its slot and begins. `waited` seconds were spent since it could first have been queued.
+
+    `waited_for` names what it waited for last, if it waited.
+    """
+
+    type: Literal["job.started"] = "job.started"
+    job: str
+    lane: str
+    group: str | None = None
+    attempt: int
+    waited: float
+    waited_for: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class JobFirstToken(_Recorded):
+    """The attempt's model began to answer: its first `emit()` or `first_token()`, once an attempt."""
+
+    type: Literal["job.first_token"] = "job.first_token"
+    job: str
+    attempt: int
+
+
+@dataclass(slots=True, kw_only=True)
+class JobEnded(_Recorded):
+    """A job ended, once and for good. `attempt` is 0 if it never started.
+
+    `seconds` is how long the last attempt ran; `usage` and `cost` are those of all attempts.
+    """
+
+    type: Literal["job.ended"] = "job.ended"
+    job: str
+    lane: str
+    group: str | None = None
+    status: Literal["succeeded", "failed", "cancelled", "skipped"]
+    attempt: int
+    seconds: float | None = None
+    usage: Usage | None = None
+    cost: float | None = None
+    error: ErrorText | None = None
+    output: Any = None
+
+
+@dataclass(slots=True, kw_only=True)
+class JobRetried(_Recorded):
+    """An attempt failed, or was sent back, and another follows after `delay` seconds of backoff."""
+
+    type: Literal["job.retried"] = "job.retried"
+    job: str
+    attempt: int
+    error: ErrorText | None = None
+    delay: float
+    usage: Usage | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class JobSuspended(_Recorded):
+    """The attempt returned `Suspend`: the job rests until its questions are answered."""
+
+    type: Literal["job.suspended"] = "job.suspended"
+    job: str
+    attempt: int
+    questions: tuple[AskedQuestion, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class JobReplied(_Recorded):
+    """An answer to one question of a suspended job was accepted; the answer itself is not recorded."""
+
+    type: Literal["job.replied"] = "job.replied"
+    job: str
+    question: str
+
+
+@dataclass(slots=True, kw_only=True)
+class JobProgress(_Recorded):
+    """The attempt called `ctx.progress(message, fraction)`."""
+
+    type: Literal["job.progress"] = "job.progress"
+    job: str
+    attempt: int
+    message: str | None = None
+    fraction: float | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class JobChunk(_Recorded):
+    """The attempt called `ctx.emit(chunk)`; written only for sinks that ask with `wants_chunks`."""
+
+    type: Literal["job.chunk"] = "job.chunk"
+    job: str
+    attempt: int
+    chunk: Any = None
+
+
+@dataclass(slots=True, kw_only=True)
+class AttemptAbandoned(_Recorded):
+    """An attempt lost its slot while its task or thread still runs: it was cancelled or ran out of time.
+
+    `reason` is a word of the engine's ("cancelled", "timeout", ...), never a text of the user's.
+    """
+
+    type: Literal["attempt.abandoned"] = "attempt.abandoned"
+    job: str
+    attempt: int
+    reason: str
+
+
+@dataclass(slots=True, kw_only=True)
+class AttemptGone(_Recorded):
+    """An abandoned attempt really ended; `usage` is what it used in all, the late part included."""
+
+    type: Literal["attempt.gone"] = "attempt.gone"
+    job: str
+    attempt: int
+    usage: Usage | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class EventsDropped(_Recorded):
+    """This sink was too slow: `count` events up to this `seq` were not given to it.
+
+    Only the sink that missed them is told, as soon as it takes events again.
+    """
+
+    type: Literal["events.dropped"] = "events.dropped"
+    sink: str
+    count: int
+
+
+Event: TypeAlias = (
+    RunStarted
+    | RunEnded
+    | LaneChanged
+    | GroupStarted
+    | GroupReleased
+    | GroupEnded
+    | JobSubmitted
+    | JobStarted
+    | JobFirstToken
+    | JobEnded
+    | JobRetried
+    | JobSuspended
+    | JobReplied
+    | JobProgress
+    | JobChunk
+    | AttemptAbandoned
+    | AttemptGone
+    | EventsDropped
+)
+"""Any event; `event.type` tells which, also to a type checker."""

@@ -1,0 +1,118 @@
+"""How a job runs: the protocol that adapters implement, and the way from an object to one."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast, runtime_checkable
+
+from ._errors import NoAdapter
+
+if TYPE_CHECKING:
+    from ._context import JobContext
+    from ._job import Job
+
+__all__ = ["Executor", "ExecutorLike", "as_executor", "executor_name"]
+
+
+@runtime_checkable
+class Executor(Protocol):
+    """Runs jobs. What it returns is the job's output; what it raises fails the attempt.
+
+    It may also offer `classify(error: Exception) -> Failure`, which says whether an error is worth another
+    attempt, and `estimate(job: Job) -> Cost`. Without `classify` every `Exception` is retryable.
+    """
+
+    async def execute(self, job: Job, ctx: JobContext, /) -> object:
+        """Do the work of one attempt."""
+        ...
+
+
+ExecutorLike: TypeAlias = Executor | Callable[[Any], Any] | Any
+"""An Executor, an async or sync callable of the payload, or an object that an installed adapter knows."""
+
+_ADAPTERS = "paceline.adapters"
+
+
+def as_executor(obj: ExecutorLike) -> Executor:
+    """Turn a framework's own object, or a callable of the payload, into an Executor.
+
+    An Executor is returned as it is. Otherwise the adapter is looked up among the entry points of the group
+    `paceline.adapters`, by the top-level modules of the object's classes, and imported only now; then comes
+    any callable: async ones are awaited, sync ones run on a thread of the engine's.
+
+    Raises:
+        NoAdapter: if nothing can run the object; the message lists the adapters that are installed.
+        ImportError: if there is an adapter but its framework is not installed; the message gives the line
+            to install it.
+    """
+    if isinstance(obj, Executor) and not isinstance(obj, type):
+        return obj
+    adapter = _find_adapter(obj)
+    if adapter is not None:
+        return adapter(obj)
+    if callable(obj):
+        return AsyncFunction(obj) if _is_async(obj) else SyncFunction(obj)
+    known = ", ".join(sorted(_entry_points())) or "none"
+    raise NoAdapter(
+        f"{type(obj).__module__}.{type(obj).__qualname__} object is neither an Executor nor a callable, "
+        f"and no adapter knows it; adapters installed: {known}"
+    )
+
+
+def executor_name(obj: object) -> str:
+    """What to call an executor that was given without a name."""
+    inner = obj.function if isinstance(obj, AsyncFunction | SyncFunction) else obj
+    for attribute in ("name", "__name__"):
+        name = getattr(inner, attribute, None)
+        if isinstance(name, str) and name:
+            return name
+    return type(inner).__name__
+
+
+class AsyncFunction:
+    """An async callable of the payload, as an executor."""
+
+    __slots__ = ("function",)
+
+    def __init__(self, function: Callable[[Any], Awaitable[object]]) -> None:
+        self.function = function
+
+    # Not a coroutine itself: one layer less on the path of every job.
+    def execute(self, job: Job, ctx: JobContext, /) -> Awaitable[object]:  # noqa: ARG002
+        return self.function(job.payload)
+
+
+class SyncFunction:
+    """A sync callable of the payload, run on a thread of the engine's."""
+
+    __slots__ = ("function",)
+
+    def __init__(self, function: Callable[[Any], object]) -> None:
+        self.function = function
+
+    async def execute(self, job: Job, ctx: JobContext, /) -> object:
+        output = await ctx.on_thread(functools.partial(self.function, job.payload))
+        # A lambda or partial around an async function shows what it is only by what it returns.
+        return await cast("Awaitable[object]", output) if inspect.isawaitable(output) else output
+
+
+def _is_async(obj: Callable[..., Any]) -> bool:
+    while isinstance(obj, functools.partial):
+        obj = obj.func
+    return inspect.iscoroutinefunction(obj) or inspect.iscoroutinefunction(getattr(obj, "__call__", None))  # noqa: B004
+
+
+@functools.cache
+def _entry_points() -> Mapping[str, importlib.metadata.EntryPoint]:
+    return {point.name: point for point in importlib.metadata.entry_points(group=_ADAPTERS)}
+
+
+def _find_adapter(obj: object) -> Callable[[object], Executor] | None:
+    modules = {cls.__module__.partition(".")[0] for cls in type(obj).__mro__} - {"builtins"}
+    for module in modules:
+        if module in _entry_points():
+            return cast("Callable[[object], Executor]", _entry_points()[module].load())
+    return None

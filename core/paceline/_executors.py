@@ -1,0 +1,88 @@
+"""The executors of one engine, by name, each with the engine's middleware around it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, cast
+
+from ._errors import PacelineError, UnknownName
+from ._executor import Executor, as_executor, executor_name
+from ._middleware import Execute, MiddlewareStack
+from ._usage import Failure
+
+__all__ = ["Bound", "Executors"]
+
+_log = logging.getLogger("paceline")
+_RETRYABLE = Failure(True)
+_FINAL = Failure(False)
+
+
+class Bound:
+    """An executor under the name by which jobs know it, ready to be called."""
+
+    __slots__ = ("_classify", "execute", "name")
+
+    def __init__(self, name: str, executor: Executor, middleware: MiddlewareStack) -> None:
+        self.name = name
+        self.execute: Execute = middleware.wrap(executor.execute)
+        self._classify = getattr(executor, "classify", None)
+
+    def judge(self, error: BaseException) -> Failure:
+        """What an error means: what `classify` says, else that every Exception is worth another attempt."""
+        if not isinstance(error, Exception):
+            return _FINAL
+        if self._classify is None:
+            return _RETRYABLE
+        try:
+            failure = self._classify(error)
+        except Exception:
+            _log.exception("executor %r failed to classify %r; taken as retryable", self.name, error)
+            return _RETRYABLE
+        if not isinstance(failure, Failure):
+            _log.error(
+                "executor %r classified %r as %r, not a Failure; taken as retryable",
+                self.name,
+                error,
+                failure,
+            )
+            return _RETRYABLE
+        return failure
+
+
+class Executors:
+    """Finds the executor of a job: the default one, one by its name, or one that came with the job."""
+
+    def __init__(self, executor: object, middleware: MiddlewareStack) -> None:
+        self.middleware = middleware
+        self._named: dict[str, Bound] = {}
+        self._default: Bound | None = None
+        if isinstance(executor, Mapping) and not isinstance(executor, Executor):
+            for name, each in cast("Mapping[str, object]", executor).items():
+                self._named[name] = Bound(name, as_executor(each), middleware)
+            self._default = self._named.get("default")
+            if self._default is None and len(self._named) == 1:
+                self._default = next(iter(self._named.values()))
+        elif executor is not None:
+            given = as_executor(executor)
+            self._default = Bound(executor_name(given), given, middleware)
+            self._named[self._default.name] = self._default
+
+    def bind(self, wanted: Any) -> Bound:
+        """The executor that a job asks for."""
+        if wanted is None:
+            if self._default is None:
+                known = ", ".join(repr(name) for name in sorted(self._named))
+                raise PacelineError(
+                    f"say which executor is to run the job: executor= one of {known}, or an object to run it with"
+                    if known
+                    else "the engine has no executor: give it one, Engine(executor), or name one at submit, executor=..."
+                )
+            return self._default
+        if isinstance(wanted, str):
+            bound = self._named.get(wanted)
+            if bound is None:
+                raise UnknownName("executor", wanted, self._named)
+            return bound
+        given = as_executor(wanted)
+        return Bound(executor_name(given), given, self.middleware)

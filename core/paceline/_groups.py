@@ -1,0 +1,280 @@
+"""The caller's hold on a group, closed or still open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, final
+
+from ._errors import Closed, NameTaken
+from ._handles import Handle, record_of, rest
+from ._job import JobResult, Role, Status
+from ._middleware import Scope
+from ._options import Options, SubmitOptions
+from ._parking import wait
+from ._policies import GroupPolicy
+from ._record import GroupRecord, Record
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from ._live import LiveAttempt
+    from ._run import Run
+
+__all__ = ["Group", "OpenGroup", "group_of", "open_group"]
+
+
+@final
+class Group:
+    """A group that was accepted: its primer, its followers, and the results of them all.
+
+    Followers wait for the primer's release point (`GroupPolicy`); without a primer they are independent.
+    """
+
+    __slots__ = ("__weakref__", "_followers", "_group", "_keep", "_options", "_parent", "_primer")
+
+    def __init__(
+        self, group: GroupRecord, options: Options, parent: LiveAttempt | None, *, keep: bool
+    ) -> None:
+        self._group = group
+        self._options = options
+        self._parent = parent
+        self._keep = keep
+        self._primer: Handle | None = None
+        self._followers: list[Handle] = []
+
+    @property
+    def name(self) -> str:
+        """The group's name."""
+        return self._group.label
+
+    @property
+    def status(self) -> Status:
+        """How the group ended: the worst that befell a member; "running" before, "waiting" until one began."""
+        if self._group.status is not None:
+            return self._group.status
+        return "running" if self._group.begun else "waiting"
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """What was said of the group when it was submitted."""
+        return self._group.metadata
+
+    @property
+    def primer(self) -> Handle | None:
+        """The primer, if there is one."""
+        return self._primer
+
+    @property
+    def followers(self) -> Sequence[Handle]:
+        """The followers, in submit order (none where the group was opened with `keep_results=False`)."""
+        return tuple(self._followers)
+
+    async def submit_primer(self, payload: Any, *, name: str | None = None) -> Handle:
+        """Submit the job that establishes what the others share; a group has one, before or after followers.
+
+        Raises:
+            Closed: if the group has a primer, or takes no more jobs.
+        """
+        self._group.run.check("submit_primer")
+        if self._group.primer is not None:
+            raise Closed("primer of group", self.name, "a group has one: submit the others with add_follower")
+        self._primer = self._add(payload, "primer", name)
+        return self._primer
+
+    async def add_follower(self, payload: Any, *, name: str | None = None) -> Handle:
+        """Submit a job that uses what the primer established; where `max_pending` is set, wait for room.
+
+        Raises:
+            Closed: if the group takes no more jobs.
+        """
+        run = self._group.run
+        run.check("add_follower")
+        limit = run.settings.max_pending
+        if limit is not None and self._parent is None and run.current() is None:
+            await run.room(limit)
+        handle = self._add(payload, "follower", name)
+        if self._keep:
+            self._followers.append(handle)
+        return handle
+
+    async def results(self) -> list[JobResult]:
+        """Wait until all members so far have ended or are suspended; primer first, then in submit order."""
+        members = [record_of(handle) for handle in self._members()]
+        await rest(members)
+        return [record.result() for record in members]
+
+    async def as_completed(self) -> AsyncIterator[JobResult]:
+        """Yield each member's result as it ends or is suspended, until the group takes no more and all rest."""
+        group = self._group
+        ready: deque[Record] = deque()
+        seen: set[Record] = set()
+        for handle in self._members():
+            record = record_of(handle)
+            if record.resting:
+                ready.append(record)
+        wake = asyncio.Event()
+
+        def tell(record: Record | None = None) -> None:
+            if record is not None:
+                ready.append(record)
+            wake.set()
+
+        group.on_member.append(tell)
+        group.on_end.append(tell)
+        group.on_close.append(tell)
+        try:
+            while True:
+                while ready:
+                    record = ready.popleft()
+                    if record not in seen or not self._keep:
+                        if self._keep:
+                            seen.add(record)
+                        yield record.result()
+                if group.closed and all(record.resting for record in group.unended):
+                    return
+                wake.clear()
+                await wait(group.run, wake.wait())
+        finally:
+            group.on_member.remove(tell)
+            if tell in group.on_end:
+                group.on_end.remove(tell)
+            group.on_close.remove(tell)
+
+    def cancel(self, reason: str = "its group was cancelled") -> None:
+        """Cancel all members that have not ended; the group takes no more."""
+        self._group.run.check("group.cancel")
+        self._group.run.cancel_group(self._group, reason)
+
+    def __repr__(self) -> str:
+        return f"<Group {self.name!r} {self.status}>"
+
+    def _members(self) -> list[Handle]:
+        return ([] if self._primer is None else [self._primer]) + self._followers
+
+    def _add(self, payload: Any, role: Role, name: str | None) -> Handle:
+        group = self._group
+        if group.closed or group.status is not None:
+            raise Closed("group", self.name, "submit another group, or keep this one open longer")
+        run = group.run
+        options = self._options if name is None else self._options.named(name)
+        key = f"{group.key}/primer"
+        if role == "follower":
+            key = f"{group.key}/follower/{group.submitted}"
+            group.submitted += 1
+        record = run.add(
+            payload,
+            options,
+            self._parent,
+            lane=group.lane,
+            key=key,
+            group=group,
+            role=role,
+            after=group.after,
+        )
+        run.dispatch()
+        return Handle(record)
+
+
+@final
+class OpenGroup:
+    """A group that followers join over time: `async with engine.open_group("name") as group`.
+
+    Leaving the block closes the group; leaving it by an error cancels what has not ended.
+    """
+
+    __slots__ = ("_arguments", "_group", "_run")
+
+    def __init__(self, run: Run, arguments: GroupArguments) -> None:
+        self._run = run
+        self._arguments = arguments
+        self._group: Group | None = None
+
+    async def __aenter__(self) -> Group:
+        self._group = open_group(self._run, self._arguments)
+        return self._group
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._group is not None
+        if error is not None:
+            self._group.cancel(f"its group was left by {error!r}")
+        else:
+            close_group(self._group)
+
+
+@final
+class GroupArguments:
+    """What a group is opened with."""
+
+    __slots__ = ("keep", "metadata", "name", "options", "policy")
+
+    def __init__(
+        self,
+        name: str,
+        policy: GroupPolicy | None,
+        metadata: Mapping[str, Any] | None,
+        given: SubmitOptions,
+        *,
+        keep: bool = True,
+    ) -> None:
+        if not isinstance(name, str) or not name:  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
+            raise TypeError(f"a group's name is a text that is not empty, not {name!r}")
+        if policy is not None and not isinstance(policy, GroupPolicy):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"policy must be a GroupPolicy, not {policy!r}")
+        self.name = name
+        self.policy = policy or GroupPolicy()
+        self.metadata: Mapping[str, Any] = {} if metadata is None else metadata
+        self.options = given
+        self.keep = keep
+
+
+def open_group(run: Run, arguments: GroupArguments) -> Group:
+    """Accept a group that members can join."""
+    run.check("opening a group")
+    name = arguments.name
+    if name in run.groups:
+        raise NameTaken("group", name)
+    options = Options(arguments.options, run.settings.retry)
+    parent = run.current()
+    lane = run.lane(options.lane)
+    group = GroupRecord(run, name, lane, arguments.policy, options.priority, exempt=parent is not None)
+    group.metadata = arguments.metadata
+    group.after = run.edges(options.after)
+    parent_id = None if parent is None else parent.job.id
+    group.scope = Scope("group", f"{run.id}/{name}", name, run.id, parent_id, lane.label, arguments.metadata)
+    run.executors.middleware.begin(group.scope)
+    run.enter_group(group)
+    run.history.group_started(group, parent_id)
+    group.public = Group(group, options, parent, keep=arguments.keep)
+    return group.public
+
+
+def submit_members(group: Group, primer: Any, followers: Iterable[Any]) -> Group:
+    """Submit a whole group: all of it, or, if one member is refused, nothing."""
+    try:
+        if primer is not None:
+            group._primer = group._add(primer, "primer", None)
+        for payload in followers:
+            group._followers.append(group._add(payload, "follower", None))
+    except BaseException as error:
+        group.cancel(f"its group could not be submitted: {error!r}")
+        raise
+    close_group(group)
+    return group
+
+
+def close_group(group: Group) -> None:
+    """The group takes no more members."""
+    inner = group._group
+    run = inner.run
+    if not inner.closed:
+        run.close_group(inner)
+
+
+def group_of(group: Group) -> GroupRecord:
+    """The record behind a group."""
+    return group._group

@@ -1,0 +1,151 @@
+"""The caller's hold on a job."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator, Iterable
+from typing import TYPE_CHECKING, Any, final
+
+from ._job import JobResult, Question, Status
+from ._parking import wait
+from ._streams import Listener, Stream
+
+if TYPE_CHECKING:
+    from ._record import Record
+    from ._scheduler import WaitReason
+
+__all__ = ["Handle", "record_of", "rest"]
+
+
+@final
+class Handle:
+    """A job that was accepted: await it for its output, or ask what becomes of it.
+
+    `await handle` gives the output or raises `JobFailed`, `JobCancelled`, `JobSkipped` or `JobSuspended`,
+    with the job's own error as the cause. Giving up the await (a timeout, a cancelled task) leaves the job
+    running; `cancel` ends it. Two handles to one job are equal.
+    """
+
+    __slots__ = ("__weakref__", "_record")
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        record = self._record
+        if not record.resting:
+            yield from rest((record,)).__await__()
+        return record.outcome()
+
+    async def wait(self) -> JobResult:
+        """Wait until the job has ended or is suspended, and return what became of it. Never raises for it."""
+        if not self._record.resting:
+            await rest((self._record,))
+        return self._record.result()
+
+    def cancel(self, reason: str = "cancelled by its caller", *, grace: float | None = None) -> bool:
+        """End the job and its children now; whether there was anything to end.
+
+        The handle is settled and the slot free at once. Its code gets one `Task.cancel()`, after `grace`
+        seconds if that is given, in which `ctx.cancelled` is already true. Nothing that it does then
+        changes how the job ended.
+        """
+        self._record.run.check("handle.cancel")
+        return self._record.run.cancel(self._record, reason, grace)
+
+    def stream(self) -> Stream:
+        """Listen to what the job emits from now on; the iteration ends when the job ends or is suspended.
+
+        Buffers 1,024 chunks; beyond that text is joined, and other chunks are replaced by one `StreamLagged`.
+
+        Raises:
+            StreamRestarted: out of the iteration, when the job is tried again after chunks were heard.
+        """
+        record = self._record
+        listener = Listener()
+        if record.resting:
+            listener.end()
+        elif record.listeners is None:
+            record.listeners = [listener]
+        else:
+            record.listeners.append(listener)
+        return Stream(listener, self._unlisten)
+
+    def _unlisten(self, listener: Listener) -> None:
+        listeners = self._record.listeners
+        if listeners is not None and listener in listeners:
+            listeners.remove(listener)
+
+    @property
+    def id(self) -> str:
+        """The job's id; ids sort by the time of submission."""
+        return self._record.job.id
+
+    @property
+    def name(self) -> str:
+        """The job's name: the one given, else its key, else its id."""
+        return self._record.job.name
+
+    @property
+    def key(self) -> str | None:
+        """What names this job within its run, if anything does."""
+        return self._record.job.key
+
+    @property
+    def status(self) -> Status:
+        """Where the job is now."""
+        return self._record.current_status()
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """What a suspended job asks."""
+        return self._record.questions
+
+    @property
+    def waiting(self) -> WaitReason | None:
+        """Why the job is not running now; None while it runs and after its end."""
+        record = self._record
+        return record.run.scheduler.why(record)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Handle) and other._record is self._record
+
+    def __hash__(self) -> int:
+        return hash(self._record)
+
+    def __repr__(self) -> str:
+        return f"<Handle {self.name!r} {self.status}>"
+
+
+def record_of(handle: Handle) -> Record:
+    """The record behind a handle."""
+    return handle._record
+
+
+async def rest(records: Iterable[Record]) -> None:
+    """Wait until all of these jobs have ended or are suspended; inside a job of the same run, parked."""
+    open_records = [record for record in records if not record.resting]
+    if not open_records:
+        return
+    run = open_records[0].run
+    run.check("awaiting a job")
+    left = len(open_records)
+    done: asyncio.Future[None] = run.loop.create_future()
+
+    def one_rests() -> None:
+        nonlocal left
+        left -= 1
+        if not left and not done.done():
+            done.set_result(None)
+
+    for record in open_records:
+        if record.on_rest is None:
+            record.on_rest = []
+        record.on_rest.append(one_rests)
+    try:
+        await wait(run, done)
+    finally:
+        if left:
+            for record in open_records:
+                if record.on_rest is not None and one_rests in record.on_rest:
+                    record.on_rest.remove(one_rests)

@@ -1,0 +1,167 @@
+"""A job as data, what became of it, and what it may ask of a person."""
+
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from ._usage import Usage
+
+__all__ = [
+    "Attempt",
+    "Ended",
+    "ErrorInfo",
+    "Job",
+    "JobResult",
+    "Question",
+    "Role",
+    "Status",
+    "StreamLagged",
+    "Suspend",
+]
+
+Status: TypeAlias = Literal["waiting", "running", "suspended", "succeeded", "failed", "cancelled", "skipped"]
+"""`waiting` and `running` are on the way, `suspended` is a rest, the other four are ends."""
+
+Role: TypeAlias = Literal["job", "primer", "follower"]
+
+
+@dataclass(slots=True)
+class Job:
+    """One piece of work, as an executor sees it: data only, so that it can run in another process.
+
+    `executor` is the registered name of what runs it. `headers` is text that middleware wrote at submit
+    (a traceparent, a tenant). After a suspension `reply` holds the answer (or, for several questions, a
+    mapping from question id to answer) and `state` what the job left in its `Suspend`.
+    """
+
+    id: str
+    name: str
+    executor: str
+    payload: Any
+    lane: str = "default"
+    group: str | None = None
+    role: Role = "job"
+    parent: str | None = None
+    key: str | None = None
+    priority: int = 0
+    config: Any = None
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    reply: Any = None
+    state: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something that a suspended job asks; `schema` is a type, or a JSON Schema, that the answer must fit."""
+
+    id: str
+    value: Any
+    schema: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suspend:
+    """Returned by an executor instead of an output: the job rests until its questions are answered.
+
+    `question` is one value to show to a person, or a sequence of `Question` to ask several at once.
+    `state` is handed back as `job.state` when the job goes on.
+    """
+
+    question: Any
+    state: Any = None
+    schema: Any = None
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """The questions, numbered where they came without ids."""
+        asked: Any = self.question
+        if isinstance(asked, Question):
+            return (asked,)
+        if isinstance(asked, list | tuple) and asked and all(isinstance(each, Question) for each in asked):
+            return tuple(asked)
+        return (Question("1", asked, self.schema),)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """In `after=`: wait for the end of a job or group, however it ends, not for its success."""
+
+    of: Any
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLagged:
+    """In a stream: `missed` chunks were dropped here because the listener was too slow."""
+
+    missed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorInfo:
+    """What went wrong, as text that survives a log, and the exception itself where it is at hand."""
+
+    type: str
+    message: str
+    traceback: str
+    exception: BaseException | None = field(default=None, compare=False, repr=False)
+
+    @classmethod
+    def of(cls, error: BaseException) -> "ErrorInfo":
+        """Describe an exception."""
+        kind = type(error)
+        name = (
+            kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        )
+        return cls(name, _text(error), "".join(traceback.format_exception(error)), error)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as broken:  # an exception whose own __str__ fails must not take the engine with it
+        return f"<no message: its __str__ raised {type(broken).__name__}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at a job: its number from 1, its wall times in epoch seconds, and how it ended.
+
+    `outcome` is "succeeded", "failed", "cancelled", "suspended" or "again" (sent back by `RunAgain`);
+    `ended` and `outcome` are None while it runs.
+    """
+
+    number: int
+    started: float
+    ended: float | None = None
+    outcome: str | None = None
+    error: ErrorInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """What became of a job. Asking for it (`handle.wait()`, `group.results()`) never raises.
+
+    `status` is one of the four ends, or `suspended` with its open `questions`. `error` says why it failed,
+    was cancelled or was skipped; a job that was skipped carries the error of what it waited for.
+    """
+
+    id: str
+    name: str
+    status: Status
+    output: Any = None
+    error: ErrorInfo | None = None
+    attempts: tuple[Attempt, ...] = ()
+    usage: Usage | None = None
+    lane: str = "default"
+    group: str | None = None
+    role: Role = "job"
+    key: str | None = None
+    questions: tuple[Question, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def ok(self) -> bool:
+        """Whether the job succeeded."""
+        return self.status == "succeeded"

@@ -1,0 +1,82 @@
+"""An attempt while it lives: the engine's side of a `JobContext`."""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, final
+
+from ._job import Job
+from ._usage import Usage
+
+if TYPE_CHECKING:
+    from ._record import Record
+    from ._run import Run
+    from ._scheduler import Leftover
+
+__all__ = ["CURRENT", "LiveAttempt", "ThreadCall"]
+
+
+@final
+class ThreadCall:
+    """One call on a thread: whether time may move on while it works (nobody waits for it any more)."""
+
+    __slots__ = ("over", "parked")
+
+    def __init__(self) -> None:
+        self.over = False
+        self.parked = False
+
+
+@final
+class LiveAttempt:
+    """One attempt: its task, its clock, what it used, and whether it is still its job's."""
+
+    __slots__ = (
+        "active_at",
+        "calls",
+        "entered",
+        "finished",
+        "first_token_at",
+        "grants",
+        "job",
+        "leftover",
+        "live",
+        "number",
+        "record",
+        "run",
+        "started",
+        "task",
+        "timers",
+        "usage",
+        "waits",
+    )
+
+    def __init__(self, run: Run, record: Record, number: int, started: float) -> None:
+        self.run = run
+        self.record = record
+        self.job: Job = record.job
+        self.number = number
+        self.started = started
+        self.task: asyncio.Task[None] | None = None
+        self.entered = False
+        """Its task has taken its first step."""
+        self.live = True
+        """Not over, and not given up."""
+        self.finished = False
+        """Its task is over (threads of its own may still work)."""
+        self.leftover: Leftover | None = None
+        """What it still counts for, once given up."""
+        self.calls: set[ThreadCall] | None = None
+        self.timers: list[asyncio.TimerHandle] | None = None
+        self.usage: Usage | None = None
+        self.active_at = started
+        self.first_token_at: float | None = None
+        self.waits = 0
+        """How many of its awaits wait for jobs of its own engine: parked while any does."""
+        self.grants: list[asyncio.Future[None]] | None = None
+        """Awaits that are over, and want what was given back before they return."""
+
+
+CURRENT: ContextVar[LiveAttempt | None] = ContextVar("paceline_current_attempt", default=None)
+"""The attempt that code runs in; threads and tasks that it starts inherit it."""

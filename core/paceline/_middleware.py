@@ -1,0 +1,116 @@
+"""What surrounds an attempt: the one place that sees it from inside."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from ._context import JobContext
+    from ._job import Job
+
+__all__ = ["CallNext", "Execute", "Middleware", "MiddlewareStack", "Scope"]
+
+_log = logging.getLogger("paceline")
+
+CallNext: TypeAlias = Callable[..., Awaitable[object]]
+"""`await call_next()`; or, to hand on another job or context, `await call_next(job, ctx)`."""
+
+Execute: TypeAlias = Callable[["Job", "JobContext"], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Something that holds attempts: a run, a group, a graph or a flow.
+
+    `id` is unique in the run; `parent` is the id of the job in which it was opened, if any.
+    """
+
+    kind: Literal["run", "group", "graph", "flow"]
+    id: str
+    name: str
+    run: str
+    parent: str | None = None
+    lane: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+class Middleware(Protocol):
+    """Surrounds every attempt of an engine's jobs. Each method may be left out.
+
+    `around` may change what comes back, raise, or raise `RunAgain`. `on_submit` may write text into
+    `job.headers`; what it raises is raised by submit, and the job is not accepted. `on_begin` runs in the
+    opener's context, `on_end` when the scope is over (its errors are logged).
+    """
+
+    async def around(self, job: Job, ctx: JobContext, call_next: CallNext) -> object:
+        """Run the attempt: by default `return await call_next()`, in the attempt's own task."""
+        ...
+
+    def on_submit(self, job: Job) -> None:
+        """See a job in its submitter's context, before it is accepted."""
+        ...
+
+    def on_begin(self, scope: Scope) -> None:
+        """See a scope open."""
+        ...
+
+    def on_end(self, scope: Scope, error: BaseException | None) -> None:
+        """See a scope end."""
+        ...
+
+
+class MiddlewareStack:
+    """The middleware of one engine, the first outermost, sorted by what each offers."""
+
+    __slots__ = ("_around", "_begin", "_end", "_submit")
+
+    def __init__(self, middleware: Sequence[object]) -> None:
+        def offered(name: str, each: Sequence[object]) -> list[Callable[..., Any]]:
+            return [method for item in each if (method := getattr(item, name, None)) is not None]
+
+        self._around = offered("around", middleware)
+        self._submit = offered("on_submit", middleware)
+        self._begin = offered("on_begin", middleware)
+        self._end = offered("on_end", middleware[::-1])
+        for item in middleware:
+            if not any(hasattr(item, name) for name in ("around", "on_submit", "on_begin", "on_end")):
+                raise TypeError(
+                    f"{item!r} is no middleware: it offers none of around, on_submit, on_begin, on_end"
+                )
+
+    def wrap(self, execute: Execute) -> Execute:
+        """The executor's method, surrounded."""
+        for around in reversed(self._around):
+            execute = _surround(around, execute)
+        return execute
+
+    def submit(self, job: Job) -> None:
+        """Show a job to all, before it is accepted."""
+        for on_submit in self._submit:
+            on_submit(job)
+
+    def begin(self, scope: Scope) -> None:
+        """Show that a scope opens."""
+        for on_begin in self._begin:
+            on_begin(scope)
+
+    def end(self, scope: Scope, error: BaseException | None) -> None:
+        """Show that a scope is over; what goes wrong there is logged, for nobody is left to be told."""
+        for on_end in self._end:
+            try:
+                on_end(scope, error)
+            except Exception:
+                _log.exception("%r failed at the end of %s %r", on_end, scope.kind, scope.name)
+
+
+def _surround(around: Callable[..., Awaitable[object]], inner: Execute) -> Execute:
+    def execute(job: Job, ctx: JobContext) -> Awaitable[object]:
+        def call_next(next_job: Job | None = None, next_ctx: JobContext | None = None) -> Awaitable[object]:
+            return inner(job if next_job is None else next_job, ctx if next_ctx is None else next_ctx)
+
+        return around(job, ctx, call_next)
+
+    return execute

@@ -1,0 +1,79 @@
+"""A job that waits for its own engine gives back what it holds, and takes it again before it goes on.
+
+Whoever awaits a handle, group or run inside a job goes through `wait`. The job is parked while any of its
+awaits is open. When one is over, the job queues for what it gave back, ahead of new jobs of its lane, and
+only then does the await return; if others are still open it gives everything back a moment later, so that
+their jobs can run. That is why every nesting works with one slot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, TypeVar
+
+from ._live import CURRENT, LiveAttempt
+from ._scheduler import State
+
+if TYPE_CHECKING:
+    from ._run import Run
+
+__all__ = ["resume", "wait"]
+
+T = TypeVar("T")
+
+
+async def wait(run: Run, until: Awaitable[T]) -> T:
+    """Await something of this run's; inside one of its jobs, that job is parked meanwhile."""
+    live = CURRENT.get()
+    if live is None or live.run is not run or not live.live:
+        return await until
+    _park(run, live)
+    try:
+        return await until
+    finally:
+        await _take_back(run, live)
+
+
+def resume(run: Run, live: LiveAttempt) -> None:
+    """The scheduler gave a parked job back what it held: let the awaits that are over return."""
+    grants, live.grants = live.grants, None
+    for grant in grants or ():
+        if not grant.done():
+            grant.set_result(None)
+    if live.waits:
+        run.loop.call_soon(_park_again, run, live)
+
+
+def _park(run: Run, live: LiveAttempt) -> None:
+    live.waits += 1
+    if live.record.state is State.RUNNING:
+        run.scheduler.park(live.record)
+        run.dispatch()
+
+
+def _park_again(run: Run, live: LiveAttempt) -> None:
+    if live.live and live.waits and live.record.state is State.RUNNING:
+        run.scheduler.park(live.record)
+        run.dispatch()
+
+
+async def _take_back(run: Run, live: LiveAttempt) -> None:
+    live.waits -= 1
+    if not live.live or live.record.state is State.RUNNING:
+        return
+    grant: asyncio.Future[None] = run.loop.create_future()
+    if live.grants is None:
+        live.grants = []
+        run.scheduler.unpark(live.record)
+    live.grants.append(grant)
+    run.dispatch()
+    cancelled: asyncio.CancelledError | None = None
+    while not grant.done() and live.live:
+        try:
+            await asyncio.wait([grant])
+        except asyncio.CancelledError as error:
+            # A timeout around the await, say: the job goes on after it, and so needs its slot first.
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled

@@ -1,0 +1,273 @@
+"""What the engine keeps of a job and of a group, on top of what the scheduler keeps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import Context
+from typing import TYPE_CHECKING, Any, cast
+
+from ._errors import JobCancelled, JobError, JobFailed, JobSkipped, JobSuspended
+from ._job import Attempt, ErrorInfo, Job, JobResult, Question, Status
+from ._policies import GroupPolicy
+from ._scheduler import Edge, Entry, GroupState, LaneState, State
+from ._usage import Usage
+
+if TYPE_CHECKING:
+    from ._executors import Bound
+    from ._groups import Group
+    from ._live import LiveAttempt
+    from ._middleware import Scope
+    from ._options import Options
+    from ._run import Run
+    from ._streams import Listener
+
+__all__ = ["GroupRecord", "Record"]
+
+
+class Record(Entry):
+    """A job from its acceptance until nobody holds a handle to it.
+
+    One object a job serves scheduler and engine: thousands wait at a time, and each is paid for in memory.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "accepted",
+        "answers",
+        "bound",
+        "children",
+        "context",
+        "deadline",
+        "earlier",
+        "ended",
+        "error",
+        "failures",
+        "group_record",
+        "job",
+        "listeners",
+        "live",
+        "number",
+        "on_rest",
+        "options",
+        "output",
+        "parent",
+        "questions",
+        "run",
+        "started",
+        "tries",
+        "usage",
+    )
+
+    def __init__(
+        self,
+        run: Run,
+        job: Job,
+        lane: LaneState,
+        group: GroupRecord | None,
+        options: Options,
+        context: Context,
+        accepted: float,
+        stated: float | None,
+        number: int,
+    ) -> None:
+        super().__init__(job.id, lane, group, job.priority if group is None else group.priority, stated)
+        self.run = run
+        self.job = job
+        self.group_record = group
+        self.options = options
+        self.context: Context | None = context
+        self.accepted = accepted
+        self.number = number
+        """In order of acceptance."""
+        self.parent: Record | None = None
+        self.bound: Bound | None = None
+        """What runs it."""
+        self.live: LiveAttempt | None = None
+        """The attempt that runs now."""
+        self.tries = 0
+        """Attempts so far."""
+        self.failures = 0
+        self.started: float | None = None
+        """When the last attempt started, and in `ended` when it ended."""
+        self.ended: float | None = None
+        self.earlier: list[Attempt] | None = None
+        """All attempts but the last, once there are several."""
+        self.output: Any = None
+        self.error: BaseException | None = None
+        self.usage: Usage | None = None
+        self.questions: tuple[Question, ...] = ()
+        self.answers: dict[str, Any] | None = None
+        self.children: set[Record] | None = None
+        self.listeners: list[Listener] | None = None
+        self.on_rest: list[Callable[[], object]] | None = None
+        """Called when the job ends or comes to rest."""
+        self.deadline: asyncio.TimerHandle | None = None
+
+    @property
+    def resting(self) -> bool:
+        """Whether it has ended or is suspended."""
+        return self.status is not None or self.state is State.SUSPENDED
+
+    def current_status(self) -> Status:
+        """Where it is, in the words of the contract."""
+        if self.status is not None:
+            return self.status
+        if self.state is State.SUSPENDED:
+            return "suspended"
+        return "running" if self.live is not None else "waiting"
+
+    def drop_work(self) -> None:
+        """It has ended: keep what became of it, let go of what it took."""
+        self.context = None
+        self.bound = None
+        self.parent = None
+        self.children = None
+        self.answers = None
+        self.live = None
+        if self.deadline is not None:
+            self.deadline.cancel()
+            self.deadline = None
+
+    def attempts(self) -> tuple[Attempt, ...]:
+        """All attempts, with wall times."""
+        done = tuple(self.earlier or ())
+        if self.started is None or len(done) >= self.tries:
+            return done
+        return (*done, self.last_attempt())
+
+    def last_attempt(self) -> Attempt:
+        """The last attempt, as it stands."""
+        outcome = None if self.ended is None else self.current_status()
+        return self._attempt(outcome, self.error if outcome == "failed" else None)
+
+    def close_attempt(self, outcome: str, error: BaseException | None = None) -> None:
+        """The last attempt is over, and another will follow."""
+        if self.earlier is None:
+            self.earlier = []
+        self.earlier.append(self._attempt(outcome, error))
+
+    def _attempt(self, outcome: str | None, error: BaseException | None) -> Attempt:
+        wall = self.run.hooks.wall
+        started = wall(self.accepted if self.started is None else self.started)
+        ended = None if self.ended is None else wall(self.ended)
+        return Attempt(self.tries, started, ended, outcome, None if error is None else ErrorInfo.of(error))
+
+    def result(self) -> JobResult:
+        """What became of it so far."""
+        job = self.job
+        return JobResult(
+            id=job.id,
+            name=job.name,
+            status=self.current_status(),
+            output=self.output,
+            error=None if self.error is None else ErrorInfo.of(self.error),
+            attempts=self.attempts(),
+            usage=self.usage,
+            lane=job.lane,
+            group=job.group,
+            role=job.role,
+            key=job.key,
+            questions=self.questions,
+            metadata=job.metadata,
+        )
+
+    def outcome(self) -> Any:
+        """Its output, or the error that awaiting it raises."""
+        if self.status == "succeeded":
+            return self.output
+        raise self.failure() from self.error
+
+    def failure(self) -> JobError:
+        """Why it has no output, as an error."""
+        job = self.job
+        what = f"job {job.name!r}" if job.name == job.id else f"job {job.name!r} ({job.id})"
+        why = "" if self.error is None else f": {_said(self.error)}"
+        if self.status == "failed":
+            tries = "1 attempt" if self.tries == 1 else f"{self.tries} attempts"
+            return JobFailed(job.id, job.name, f"{what} failed after {tries}{why}")
+        if self.status == "cancelled":
+            return JobCancelled(job.id, job.name, f"{what} was cancelled: {self.error}")
+        if self.status == "skipped":
+            return JobSkipped(job.id, job.name, f"{what} was skipped{why}")
+        asked = ", ".join(repr(question.value) for question in self.questions)
+        return JobSuspended(
+            job.id,
+            job.name,
+            f"{what} waits for an answer to {asked}; give it with engine.reply({job.id!r}, answer)",
+        )
+
+
+def _said(error: BaseException) -> str:
+    info = ErrorInfo.of(error)
+    return f"{info.type}: {info.message}" if info.message else info.type
+
+
+class GroupRecord(GroupState):
+    """A group until it has ended."""
+
+    __slots__ = (
+        "__weakref__",
+        "after",
+        "announced",
+        "key",
+        "first_error",
+        "metadata",
+        "nth",
+        "on_close",
+        "on_end",
+        "on_member",
+        "policy",
+        "priority",
+        "public",
+        "run",
+        "scope",
+        "shared",
+        "submitted",
+        "unended",
+    )
+
+    def __init__(
+        self, run: Run, name: str, lane: LaneState, policy: GroupPolicy, priority: int, exempt: bool
+    ) -> None:
+        super().__init__(
+            name,
+            lane,
+            capacity=policy.in_flight,
+            settle=policy.settle,
+            run_on_failure=policy.on_primer_failure == "run_followers",
+            exempt=exempt,
+        )
+        self.run = run
+        self.key = name
+        self.nth = 1
+        self.public: Group | None = None
+        """The caller's hold on it, until it has ended."""
+        self.policy = policy
+        self.priority = priority
+        self.metadata: Mapping[str, Any] = {}
+        self.shared: Any = None
+        self.submitted = 0
+        """Followers so far."""
+        self.unended: dict[Record, None] = {}
+        """Members that have not ended, in submit order."""
+        self.announced = False
+        """The release was recorded."""
+        self.first_error: BaseException | None = None
+        self.scope: Scope
+        self.on_member: list[Callable[[Record], object]] = []
+        """Called when a member comes to rest."""
+        self.on_close: list[Callable[[], object]] = []
+        self.on_end: list[Callable[[], object]] = []
+        self.after: Sequence[Edge] = ()
+        """What its jobs wait for, besides its release."""
+
+    @property
+    def primer_record(self) -> Record | None:
+        """The primer, if there is one."""
+        return cast("Record | None", self.primer)
+
+    @property
+    def expects_followers(self) -> bool:
+        """Whether anybody waits for the release, or may yet."""
+        return not self.closed or bool(self.held)

@@ -1,0 +1,181 @@
+"""What the scheduler knows of a job, of a group, and of an attempt that was given up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+from .._job import Status
+
+if TYPE_CHECKING:
+    from ._lanes import Flow, LaneState
+
+__all__ = ["Edge", "Entry", "GroupState", "Leftover", "Node", "State", "Timer"]
+
+
+class State(IntEnum):
+    """Where a job is. READY and RETURNING stand in a queue; only RUNNING holds a slot."""
+
+    BLOCKED = 0
+    READY = 1
+    RUNNING = 2
+    PARKED = 3
+    RETURNING = 4
+    IDLE = 5  # between an attempt and the word on what comes next
+    BACKOFF = 6
+    SUSPENDED = 7
+    ENDED = 8
+
+
+class Timer:
+    """Something due at a time. A cancelled one lets go of its target at once; its shell is dropped when due."""
+
+    __slots__ = ("seq", "target", "when")
+
+    def __init__(self, when: float, seq: int, target: Entry | GroupState) -> None:
+        self.when = when
+        self.seq = seq
+        self.target: Entry | GroupState | None = target
+
+    def __lt__(self, other: Timer) -> bool:
+        return (self.when, self.seq) < (other.when, other.seq)
+
+
+class Entry:
+    """A job, as far as the choice of what runs next is concerned."""
+
+    __slots__ = (
+        "after",
+        "blockers",
+        "cause",
+        "charged",
+        "dependents",
+        "group",
+        "label",
+        "lane",
+        "priority",
+        "stated",
+        "state",
+        "status",
+        "timer",
+    )
+
+    def __init__(
+        self, label: str, lane: LaneState, group: GroupState | None, priority: float, stated: float | None
+    ) -> None:
+        self.label = label
+        self.lane = lane
+        self.group = group
+        self.priority = priority
+        self.stated = stated
+        """The cost that its submitter stated, if any."""
+        self.charged = 0.0
+        """The reservation of the attempt that runs now."""
+        self.state = State.BLOCKED
+        self.status: Status | None = None
+        """How it ended."""
+        self.blockers = 0
+        """How many edges and releases it still waits for."""
+        self.after: Sequence[Node] = ()
+        """What it waits for by its edges, while it does."""
+        self.dependents: dict[Entry, bool] | None = None
+        """What waits for it, and whether for its success."""
+        self.cause: Node | None = None
+        """What it was skipped for."""
+        self.timer: Timer | None = None
+
+
+class GroupState:
+    """A group: a release that its followers wait for, a cap on its jobs in flight, and an end of its own."""
+
+    __slots__ = (
+        "active",
+        "begun",
+        "capacity",
+        "cause",
+        "closed",
+        "dependents",
+        "exempt",
+        "flow",
+        "held",
+        "label",
+        "lane",
+        "opened",
+        "outcomes",
+        "primer",
+        "released",
+        "returning",
+        "run_on_failure",
+        "settle",
+        "status",
+        "timer",
+        "unfinished",
+        "used",
+    )
+
+    def __init__(
+        self,
+        label: str,
+        lane: LaneState,
+        *,
+        capacity: int | None = None,
+        settle: float = 0.0,
+        run_on_failure: bool = False,
+        exempt: bool = False,
+    ) -> None:
+        self.label = label
+        self.lane = lane
+        self.capacity = capacity
+        self.settle = settle
+        self.run_on_failure = run_on_failure
+        self.exempt = exempt
+        """Needs no place among the active groups: it belongs to a job that runs already."""
+        self.flow: Flow
+        self.returning: Flow | None = None
+        self.used = 0
+        self.active = False
+        self.begun = False
+        self.released = False
+        """The latch: the primer is far enough."""
+        self.opened = False
+        """Released, and settled: followers may start."""
+        self.closed = False
+        self.primer: Entry | None = None
+        self.held: dict[Entry, None] = {}
+        """Followers that wait for the release, in order."""
+        self.unfinished = 0
+        self.outcomes: dict[str, int] = {}
+        self.status: Status | None = None
+        self.cause: Node | None = None
+        self.dependents: dict[Entry, bool] | None = None
+        self.timer: Timer | None = None
+
+    @property
+    def full(self) -> bool:
+        """Whether as many of its jobs are in flight as may be."""
+        return self.capacity is not None and self.used >= self.capacity
+
+    def verdict(self) -> Status:
+        """How a group with these outcomes ended: the worst that befell a member."""
+        for worst in ("failed", "cancelled", "skipped"):
+            if worst in self.outcomes:
+                return worst
+        return "succeeded"
+
+
+class Leftover:
+    """An attempt that was given up but has not really ended: it still counts in the caps it was under."""
+
+    __slots__ = ("charged", "entry", "holds")
+
+    def __init__(self, entry: Entry, charged: float, holds: bool) -> None:
+        self.entry = entry
+        self.charged = charged
+        self.holds = holds
+        """Whether it still holds a place in its lane and group (a parked attempt had given them back)."""
+
+
+Node: TypeAlias = Entry | GroupState
+Edge: TypeAlias = tuple[Node, bool]
+"""What to wait for, and whether its success is needed or just its end."""

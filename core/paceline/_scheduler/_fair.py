@@ -1,0 +1,217 @@
+"""Which ready job goes next: lanes in their fair order, under caps and the places for active groups.
+
+All of it is one structure. A lane stands in `_lanes` while one of its jobs could use a slot at once, in
+`_cold` while all that it has are groups that need a place among the active ones, and in neither while it
+has nothing or is at its cap. The bound of the fairness promise follows from three rules: the lane that has
+been charged least (per weight) goes first; a reservation is charged at dispatch and corrected to the real
+cost at the end; and a lane that was away comes back at the level of the last dispatch, which never falls.
+"""
+
+from __future__ import annotations
+
+from ._entries import Entry, GroupState, State
+from ._lanes import RETURNING, Flow, LaneState
+from ._turns import Turns, leave
+
+__all__ = ["FairQueues"]
+
+
+class FairQueues:
+    """Ready jobs, the slots and caps they need, and the choice among them."""
+
+    def __init__(self, slots: int, max_active_groups: int) -> None:
+        self.slots = slots
+        self.max_active_groups = max_active_groups
+        self.used = 0
+        self.ready = 0
+        self.active_groups = 0
+        self.lanes: dict[str, LaneState] = {}
+        self._level = 0.0
+        """The service of the lane last chosen, or more: it never falls."""
+        self._lanes: Turns[LaneState] = Turns()
+        self._cold: Turns[LaneState] = Turns()
+        self._cost_sum = 0.0
+        self._cost_count = 0
+
+    # Jobs come in, and go out by being chosen or cancelled.
+
+    def push(self, entry: Entry, *, front: bool = False) -> None:
+        """Queue a job whose state is READY or RETURNING; `front`: before those of its flow."""
+        lane = entry.lane
+        flow = lane.flow_of(entry)
+        flow.push(entry, front=front)
+        lane.ready += 1
+        self.ready += 1
+        if flow.ready == 1:
+            lane.offer(flow)
+            if lane.seat is not self._lanes:
+                self._offer(lane)
+
+    def withdraw(self, entry: Entry, flow: Flow) -> None:
+        """Forget a queued job that was cancelled; its state has changed already."""
+        lane = entry.lane
+        flow.forget_one()
+        lane.ready -= 1
+        self.ready -= 1
+        if not flow.ready:
+            self._rest(flow)
+            lane.offer(flow)
+            self._offer(lane)
+
+    def pop(self) -> Entry | None:
+        """Choose the next job and give it its slot and its places, or None where none can have them."""
+        if self.used >= self.slots or not self.ready:
+            return None
+        lane = self._lanes.first()
+        places = self.active_groups < self.max_active_groups
+        if (
+            places
+            and (cold := self._cold.first()) is not None
+            and (lane is None or cold.service < lane.service)
+        ):
+            lane = cold
+        if lane is None:
+            return None
+        if lane.away:
+            self._come_back(lane)
+        flow = lane.choose(places)
+        entry = flow.pop()
+        lane.ready -= 1
+        self.ready -= 1
+        self._take(entry, lane, flow)
+        lane.offer(flow)
+        self._offer(lane)
+        return entry
+
+    def _take(self, entry: Entry, lane: LaneState, flow: Flow) -> None:
+        self.used += 1
+        lane.used += 1
+        group = flow.group
+        if group is not None:
+            group.used += 1
+            group.begun = True
+            if not (group.active or group.exempt or flow.level.priority == RETURNING):
+                group.active = True
+                self.active_groups += 1
+            if not flow.ready:
+                self._rest(flow)
+        if self._level < lane.service:
+            self._level = lane.service
+        if entry.state is State.READY:
+            entry.charged = cost = self.estimate(entry)
+            lane.served += cost
+            lane.service += cost / lane.weight
+            level = flow.level
+            if level.turn < flow.turn:
+                level.turn = flow.turn
+            flow.turn += cost
+
+    def _rest(self, flow: Flow) -> None:
+        """A group with nothing ready needs no place among the active ones."""
+        group = flow.group
+        if group is not None and group.active and not group.flow.ready:
+            group.active = False
+            self.active_groups -= 1
+
+    # What a job held comes back.
+
+    def free(self, entry: Entry) -> None:
+        """The job's attempt is over, or parked: give back its slot and its places."""
+        self.used -= 1
+        self.vacate(entry)
+
+    def free_slot(self) -> None:
+        """The job's attempt was given up: its slot is free, its other places are not until it really ends."""
+        self.used -= 1
+
+    def vacate(self, entry: Entry) -> None:
+        """Give back its places in its lane and group."""
+        lane = entry.lane
+        group = entry.group
+        lane.used -= 1
+        if group is not None:
+            group.used -= 1
+            if group.capacity is not None:
+                for flow in (group.flow, group.returning):
+                    if flow is not None and flow.seat is None and flow.ready:
+                        lane.offer(flow)
+        if lane.seat is None and lane.ready:
+            self._offer(lane)
+
+    # Costs.
+
+    def estimate(self, entry: Entry) -> float:
+        """The cost to reserve: the stated one, else the lane's mean, else the engine's, else 1."""
+        if entry.stated is not None:
+            return entry.stated
+        lane = entry.lane
+        if lane.cost_count:
+            return lane.cost_sum / lane.cost_count
+        return self._cost_sum / self._cost_count if self._cost_count else 1.0
+
+    def settle(self, entry: Entry, charged: float, cost: float | None) -> None:
+        """Correct the reservation to the real cost (None: it was right), and let that into the means."""
+        real = charged if cost is None else cost
+        lane = entry.lane
+        if real:  # an attempt that was refused cost nothing, and says nothing of what others will
+            lane.cost_sum += real
+            lane.cost_count += 1
+            self._cost_sum += real
+            self._cost_count += 1
+        if real == charged:
+            return
+        difference = real - charged
+        lane.served += difference
+        lane.service += difference / lane.weight
+        if lane.seat is self._lanes or lane.seat is self._cold:
+            self._offer(lane)
+        flow = entry.group.flow if entry.group is not None else lane.flows.get(entry.priority)
+        if flow is not None:
+            flow.turn += difference
+            if flow.seat is not None:
+                lane.offer(flow)
+
+    # Lanes.
+
+    def change(self, lane: LaneState, weight: float, capacity: int | None) -> None:
+        """Give a lane another weight and cap; what it was charged stays as it is."""
+        lane.weight = weight
+        lane.capacity = capacity
+        self._offer(lane)
+
+    def first_lane(self) -> LaneState | None:
+        """The lane that the next slot goes to, or None where nothing could use one."""
+        lane = self._lanes.first()
+        if self.places_free():
+            cold = self._cold.first()
+            if cold is not None and (lane is None or cold.service < lane.service):
+                return cold
+        return lane
+
+    def places_free(self) -> bool:
+        """Whether another group may become active."""
+        return self.active_groups < self.max_active_groups
+
+    def close_group(self, group: GroupState) -> None:
+        """The group has ended: let go of its flows."""
+        for flow in (group.flow, group.returning):
+            if flow is not None:
+                group.lane.forget(flow)
+
+    def _offer(self, lane: LaneState) -> None:
+        """Put the lane where it belongs now."""
+        if lane.open and not lane.full:
+            if lane.away:
+                self._come_back(lane)
+            self._lanes.put(lane, lane.service)
+            return
+        lane.away = True
+        if lane.cold and not lane.full:
+            self._cold.put(lane, lane.service)
+        else:
+            leave(lane)
+
+    def _come_back(self, lane: LaneState) -> None:
+        lane.away = False
+        if lane.service < self._level:
+            lane.service = self._level

@@ -1,0 +1,194 @@
+"""A lane and the flows in it: whose turn it is, and what each has been charged.
+
+Start-time fair queueing (Goyal, Vin and Cheng, 1996) at two levels. Lanes take turns by their *service*:
+the cost charged to them so far over their weight. Within a lane the highest priority goes first, and flows
+of one priority take turns by the cost charged to each. A flow is a group's ready jobs, or the ungrouped
+jobs of a priority; whoever was away comes back at the current level of the others, with no credit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from ._entries import Entry, GroupState, State
+from ._turns import Turns, leave
+
+__all__ = ["RETURNING", "Flow", "LaneState"]
+
+RETURNING = math.inf
+"""The priority of jobs that take back what they gave up while parked: ahead of all new ones."""
+
+
+class _Level:
+    """The flows of one priority in one lane, and how far their turns have come."""
+
+    __slots__ = ("flows", "priority", "turn")
+
+    def __init__(self, priority: float) -> None:
+        self.priority = priority
+        self.turn = 0.0
+        self.flows = 0
+
+
+class Flow:
+    """Ready jobs of one lane that take turns as one; only its head is ever looked at."""
+
+    __slots__ = ("group", "jobs", "lane", "level", "ready", "seat", "ticket", "turn")
+
+    def __init__(self, lane: LaneState, level: _Level, group: GroupState | None) -> None:
+        self.lane = lane
+        self.level = level
+        self.group = group
+        self.jobs: deque[Entry] = deque()
+        """In order; those that were cancelled meanwhile are passed over when they come up."""
+        self.ready = 0
+        """How many of them are not cancelled."""
+        self.turn = level.turn
+        self.seat: Turns[Flow] | None = None
+        self.ticket = 0
+        level.flows += 1
+
+    def push(self, entry: Entry, *, front: bool) -> None:
+        if front:
+            self.jobs.appendleft(entry)
+        else:
+            self.jobs.append(entry)
+        self.ready += 1
+        if self.ready == 1 and self.turn < self.level.turn:
+            self.turn = self.level.turn
+
+    def pop(self) -> Entry:
+        self.ready -= 1
+        while True:
+            entry = self.jobs.popleft()
+            if entry.state is State.READY or entry.state is State.RETURNING:
+                return entry
+
+    def forget_one(self) -> None:
+        """One of the jobs was cancelled; the deque is swept when most of it is dead."""
+        self.ready -= 1
+        if not self.ready:
+            self.jobs.clear()
+        elif len(self.jobs) > 2 * self.ready + 16:
+            live = (State.READY, State.RETURNING)
+            self.jobs = deque(entry for entry in self.jobs if entry.state in live)
+
+
+class LaneState:
+    """A lane: its weight and cap, its flows, and what it has been charged."""
+
+    __slots__ = (
+        "away",
+        "capacity",
+        "closed",
+        "cold",
+        "cost_count",
+        "cost_sum",
+        "flows",
+        "label",
+        "levels",
+        "open",
+        "ready",
+        "seat",
+        "served",
+        "service",
+        "ticket",
+        "unfinished",
+        "used",
+        "weight",
+    )
+
+    def __init__(self, label: str, weight: float = 1.0, capacity: int | None = None) -> None:
+        self.label = label
+        self.weight = weight
+        self.capacity = capacity
+        self.closed = False
+        self.used = 0
+        """Its running jobs, and its attempts that were given up but have not ended."""
+        self.ready = 0
+        self.unfinished = 0
+        self.served = 0.0
+        """Cost charged so far, running reservations included."""
+        self.service = 0.0
+        """The same over the weight: how far the lane's turns have come."""
+        self.away = True
+        """Has had nothing that a slot could run, and so comes back at the others' level."""
+        self.seat: Turns[LaneState] | None = None
+        self.ticket = 0
+        self.cost_sum = 0.0
+        self.cost_count = 0
+        self.levels: dict[float, _Level] = {}
+        self.flows: dict[float, Flow] = {}
+        """The ungrouped flow of each priority."""
+        self.open: Turns[Flow] = Turns()
+        """Flows whose head may run: ungrouped jobs, active groups, jobs that return."""
+        self.cold: Turns[Flow] = Turns()
+        """Groups that need a place among the active ones first."""
+
+    @property
+    def full(self) -> bool:
+        """Whether as many of its jobs run as may."""
+        return self.capacity is not None and self.used >= self.capacity
+
+    def flow(self, priority: float, group: GroupState | None) -> Flow:
+        """A new flow, at the current level of its priority."""
+        level = self.levels.get(priority)
+        if level is None:
+            level = self.levels[priority] = _Level(priority)
+        return Flow(self, level, group)
+
+    def flow_of(self, entry: Entry) -> Flow:
+        """The flow in which this job is queued."""
+        group = entry.group
+        if entry.state is State.RETURNING:
+            if group is None:
+                return self._ungrouped(RETURNING)
+            if group.returning is None:
+                group.returning = self.flow(RETURNING, group)
+            return group.returning
+        return self._ungrouped(entry.priority) if group is None else group.flow
+
+    def _ungrouped(self, priority: float) -> Flow:
+        flow = self.flows.get(priority)
+        if flow is None:
+            flow = self.flows[priority] = self.flow(priority, None)
+        return flow
+
+    def forget(self, flow: Flow) -> None:
+        """Let go of a flow that is over, and of its level with the last one in it."""
+        leave(flow)
+        level = flow.level
+        level.flows -= 1
+        if not level.flows:
+            self.levels.pop(level.priority, None)
+        if flow.group is None:
+            self.flows.pop(level.priority, None)
+
+    def offer(self, flow: Flow) -> None:
+        """Put the flow where it belongs now: with those that may run, with the cold ones, or nowhere."""
+        group = flow.group
+        if not flow.ready:
+            leave(flow)
+            # Priority 0 is where nearly all ungrouped jobs go; its flow is kept for the next one.
+            if group is None and flow.level.priority:
+                self.forget(flow)
+        elif group is None:
+            self.open.put(flow, (-flow.level.priority, flow.turn))
+        elif group.full:
+            leave(flow)
+        elif group.active or group.exempt or flow.level.priority == RETURNING:
+            self.open.put(flow, (-flow.level.priority, flow.turn))
+        else:
+            # A group that has begun goes first: its prefix is warm, and would expire.
+            self.cold.put(flow, (-flow.level.priority, not group.begun, flow.turn))
+
+    def choose(self, places: bool) -> Flow:
+        """The flow whose turn it is; to be asked only where one may run. `places`: a group may become active."""
+        flow = self.open.first()
+        other = self.cold.first() if places else None
+        if flow is None or other is None:
+            return flow or other  # type: ignore[return-value]  # one of them is there
+        if (-other.level.priority, other.turn) < (-flow.level.priority, flow.turn):
+            return other
+        return flow

@@ -1,0 +1,385 @@
+"""When each job may run, and why it does not: a pure, deterministic state machine.
+
+No clock, no I/O, no await: time comes in as an argument, and what is to be done comes out as a return value.
+Everything that a job waits for is one of three things: an *edge* (another job or group must end, or
+succeed), the *release* of its group, or a *timer* (a backoff; a group that settles). When nothing is left it
+is ready, and the fair queues choose among the ready. A job whose edge can no longer be satisfied ends
+`skipped`, and so, in one sweep without recursion, does all that needs it.
+
+An attempt is over in two steps: `finish` (or `abandon`, if it was given up before its end) takes back what
+it held, then `end`, `retry`, `suspend` or `again` says what becomes of the job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from heapq import heappop, heappush
+
+from .._job import Status
+from ._entries import Edge, Entry, GroupState, Leftover, Node, State, Timer
+from ._fair import FairQueues
+from ._lanes import LaneState
+from ._waiting import WaitReason
+
+__all__ = ["Scheduler"]
+
+_NO_ENDS: tuple[Node, ...] = ()
+_ON_THE_WAY = (State.READY, State.RUNNING, State.PARKED, State.RETURNING, State.IDLE, State.BACKOFF)
+
+
+class Scheduler:
+    """Jobs and groups that have not ended, and the choice of what runs next.
+
+    Methods that can end jobs or groups return all that ended, in that order: a job that was skipped or a
+    group that is complete has its `status` set, and its `cause` where there is one.
+    """
+
+    def __init__(self, *, slots: int, max_active_groups: int | None = None) -> None:
+        self.queues = FairQueues(slots, slots if max_active_groups is None else max_active_groups)
+        self.unfinished = 0
+        """Jobs that have not ended."""
+        self.unfinished_groups = 0
+        self.states = [0] * len(State)
+        """How many jobs are in each state (ENDED: how many have ended in all)."""
+        self._timers: list[Timer] = []
+        self._timer_seq = 0
+        self._settling = 0
+
+    # Lanes.
+
+    @property
+    def lanes(self) -> dict[str, LaneState]:
+        """The lanes by name."""
+        return self.queues.lanes
+
+    def set_lane(self, name: str, weight: float, max_running: int | None) -> LaneState:
+        """Create a lane, or change one."""
+        lane = self.queues.lanes.get(name)
+        if lane is None:
+            lane = self.queues.lanes[name] = LaneState(name, weight, max_running)
+        else:
+            self.queues.change(lane, weight, max_running)
+        return lane
+
+    def drop_lane(self, lane: LaneState) -> None:
+        """Forget a lane that has nothing unfinished."""
+        del self.queues.lanes[lane.label]
+
+    # Jobs come in.
+
+    def add(self, entry: Entry, now: float, after: Iterable[Edge] = ()) -> Sequence[Node]:
+        """Accept a job; its group, if it has one, has not ended."""
+        self.unfinished += 1
+        self.states[State.BLOCKED] += 1
+        entry.lane.unfinished += 1
+        group = entry.group
+        if group is None:
+            doomed = self._connect(entry, after) if after else None
+        else:
+            group.unfinished += 1
+            doomed = self._connect(entry, after)
+            if entry is not group.primer and not group.opened:
+                primer = group.primer
+                if primer is not None and primer.status is not None and not group.released:
+                    doomed = doomed or primer
+                group.held[entry] = None
+                entry.blockers += 1
+        if doomed is not None:
+            self._disconnect(entry)
+            return self._sweep(entry, "skipped", doomed, now)
+        if not entry.blockers:
+            self._ready(entry)
+        return _NO_ENDS
+
+    def _connect(self, entry: Entry, after: Iterable[Edge]) -> Node | None:
+        """Add the edges; if one can never be satisfied, return what it comes from."""
+        doomed = None
+        waits: dict[Node, bool] = {}
+        for node, needs_success in after:
+            if node.status is None:
+                waits[node] = needs_success or waits.get(node, False)
+            elif needs_success and node.status != "succeeded":
+                doomed = doomed or node
+        for node, needs_success in waits.items():
+            if node.dependents is None:
+                node.dependents = {}
+            node.dependents[entry] = needs_success
+        entry.after = tuple(waits)
+        entry.blockers = len(waits)
+        return doomed
+
+    def _ready(self, entry: Entry, *, front: bool = False) -> None:
+        self._move(entry, State.READY)
+        entry.after = ()
+        self.queues.push(entry, front=front)
+
+    def _unblock(self, entry: Entry) -> None:
+        entry.blockers -= 1
+        if not entry.blockers:
+            self._ready(entry)
+
+    def _move(self, entry: Entry, state: State) -> None:
+        self.states[entry.state] -= 1
+        self.states[state] += 1
+        entry.state = state
+
+    # Jobs run.
+
+    def next(self) -> Entry | None:
+        """Choose the job that starts (or, if it was parked, goes on) now; None while none can."""
+        entry = self.queues.pop()
+        if entry is not None:
+            self._move(entry, State.RUNNING)
+        return entry
+
+    def park(self, entry: Entry) -> None:
+        """A running job waits for its own: it gives back all that it holds."""
+        self._move(entry, State.PARKED)
+        self.queues.free(entry)
+
+    def unpark(self, entry: Entry) -> None:
+        """It has waited: it wants back what it gave, ahead of new jobs of its lane (`next` returns it)."""
+        self._move(entry, State.RETURNING)
+        self.queues.push(entry)
+
+    def repark(self, entry: Entry) -> None:
+        """It waits for its own again before it got back what it wanted."""
+        self._withdraw(entry, State.PARKED)
+
+    # An attempt is over.
+
+    def finish(self, entry: Entry, cost: float | None) -> None:
+        """Its attempt ended: take back what it held and settle the real cost (None: as reserved)."""
+        self._stop(entry)
+        self.queues.settle(entry, entry.charged, cost)
+
+    def abandon(self, entry: Entry) -> Leftover:
+        """Its attempt is given up before its end: the slot is free at once, the rest when it is `gone`."""
+        holds = entry.state is State.RUNNING
+        if holds:
+            self._move(entry, State.IDLE)
+            self.queues.free_slot()
+        else:
+            self._stop(entry)
+        return Leftover(entry, entry.charged, holds)
+
+    def gone(self, leftover: Leftover, cost: float | None) -> None:
+        """An abandoned attempt has really ended: give back its other places and settle its real cost."""
+        self.queues.settle(leftover.entry, leftover.charged, cost)
+        if leftover.holds:
+            self.queues.vacate(leftover.entry)
+
+    def _stop(self, entry: Entry) -> None:
+        if entry.state is State.RETURNING:
+            self._withdraw(entry, State.IDLE)
+            return
+        if entry.state is State.RUNNING:
+            self.queues.free(entry)
+        self._move(entry, State.IDLE)
+
+    def _withdraw(self, entry: Entry, state: State) -> None:
+        flow = entry.lane.flow_of(entry)
+        self._move(entry, state)
+        self.queues.withdraw(entry, flow)
+
+    # What becomes of the job.
+
+    def end(self, entry: Entry, status: Status, now: float) -> Sequence[Node]:
+        """The job ends, from whatever state it is in (a running one after `finish` or `abandon`)."""
+        if entry.state is State.READY:
+            self._withdraw(entry, State.IDLE)
+        elif entry.state is State.BLOCKED:
+            self._disconnect(entry)
+        elif entry.state is State.BACKOFF:
+            self._cancel_timer(entry)
+        return self._sweep(entry, status, None, now)
+
+    def retry(self, entry: Entry, when: float) -> None:
+        """The job is to be tried again at that time."""
+        self._move(entry, State.BACKOFF)
+        entry.timer = self._at(when, entry)
+
+    def again(self, entry: Entry) -> None:
+        """The job is to be tried again at once, ahead of its flow."""
+        self._ready(entry, front=True)
+
+    def suspend(self, entry: Entry) -> None:
+        """The job rests, holding nothing, until `again`."""
+        self._move(entry, State.SUSPENDED)
+
+    def _disconnect(self, entry: Entry) -> None:
+        for node in entry.after:
+            if node.dependents is not None:
+                node.dependents.pop(entry, None)
+        if entry.group is not None:
+            entry.group.held.pop(entry, None)
+        entry.after = ()
+
+    def _sweep(self, first: Node, status: Status, cause: Node | None, now: float) -> Sequence[Node]:
+        """End a job or group, and all that can no longer run because of it."""
+        self._mark(first, status, cause)
+        if first.dependents is None and isinstance(first, Entry) and first.group is None:
+            return (first,)
+        ended = [first]
+        for node in ended:  # it grows while it is walked
+            if isinstance(node, Entry):
+                self._leave_group(node, ended, now)
+            dependents, node.dependents = node.dependents, None
+            for entry, needs_success in (dependents or {}).items():
+                if entry.state is not State.BLOCKED:
+                    continue
+                if needs_success and node.status != "succeeded":
+                    self._disconnect(entry)
+                    self._mark(entry, "skipped", node)
+                    ended.append(entry)
+                else:
+                    self._unblock(entry)
+        return ended
+
+    def _mark(self, node: Node, status: Status, cause: Node | None) -> None:
+        node.status = status
+        node.cause = cause
+        if isinstance(node, Entry):
+            self._move(node, State.ENDED)
+            self.unfinished -= 1
+            node.lane.unfinished -= 1
+        else:
+            self.unfinished_groups -= 1
+            if node.timer is not None:
+                self._settling -= 1
+                self._cancel_timer(node)
+            self.queues.close_group(node)
+
+    def _leave_group(self, entry: Entry, ended: list[Node], now: float) -> None:
+        group = entry.group
+        if group is None or entry.status is None:
+            return
+        group.unfinished -= 1
+        group.outcomes[entry.status] = group.outcomes.get(entry.status, 0) + 1
+        if entry is group.primer and not group.released:
+            if entry.status == "succeeded" or group.run_on_failure:
+                self.release(group, now)
+            else:
+                held, group.held = group.held, {}
+                for follower in held:
+                    self._disconnect(follower)
+                    self._mark(follower, "skipped", entry)
+                    ended.append(follower)
+        if group.closed and not group.unfinished:
+            self._mark(group, group.verdict(), None)
+            ended.append(group)
+
+    # Groups.
+
+    def open_group(self, group: GroupState, priority: float) -> None:
+        """Accept a group; members come with `add`, and its end is possible after `close_group`."""
+        group.flow = group.lane.flow(priority, group)
+        self.unfinished_groups += 1
+
+    def close_group(self, group: GroupState, now: float) -> Sequence[Node]:
+        """No more members will come. Without a primer its jobs are independent, and may start."""
+        if group.closed:
+            return _NO_ENDS
+        group.closed = True
+        if group.primer is None:
+            self.release(group, now)
+        if group.unfinished:
+            return _NO_ENDS
+        return self._sweep(group, group.verdict(), None, now)
+
+    def release(self, group: GroupState, now: float) -> None:
+        """The primer is far enough, or there is none: a latch."""
+        if group.released:
+            return
+        group.released = True
+        if group.settle > 0.0 and group.primer is not None:
+            group.timer = self._at(now + group.settle, group)
+            self._settling += 1
+        else:
+            self._open(group)
+
+    def _open(self, group: GroupState) -> None:
+        group.opened = True
+        group.timer = None
+        held, group.held = group.held, {}
+        for entry in held:
+            self._unblock(entry)
+
+    # Time.
+
+    def wake_at(self) -> float | None:
+        """When `due` is to be called next, or None."""
+        timers = self._timers
+        while timers and timers[0].target is None:
+            heappop(timers)
+        return timers[0].when if timers else None
+
+    def due(self, now: float) -> None:
+        """Let in what waited for a time that has come."""
+        timers = self._timers
+        while timers and (timers[0].target is None or timers[0].when <= now):
+            target = heappop(timers).target
+            if isinstance(target, Entry):
+                target.timer = None
+                self._ready(target, front=True)
+            elif target is not None:
+                self._settling -= 1
+                self._open(target)
+
+    def _at(self, when: float, target: Entry | GroupState) -> Timer:
+        self._timer_seq += 1
+        timer = Timer(when, self._timer_seq, target)
+        heappush(self._timers, timer)
+        return timer
+
+    @staticmethod
+    def _cancel_timer(target: Entry | GroupState) -> None:
+        if target.timer is not None:
+            target.timer.target = None
+            target.timer = None
+
+    # Questions.
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing can go on by itself: what is unfinished waits for an answer or for a caller."""
+        return not self._settling and not any(self.states[state] for state in _ON_THE_WAY)
+
+    def why(self, entry: Entry) -> WaitReason | None:
+        """What holds this job now; None where nothing does: it runs or has ended."""
+        match entry.state:
+            case State.BLOCKED:
+                return self._why_blocked(entry)
+            case State.READY | State.RETURNING:
+                return self._why_queued(entry)
+            case State.BACKOFF:
+                return WaitReason("backoff", None, None if entry.timer is None else entry.timer.when)
+            case State.PARKED:
+                return WaitReason("children")
+            case State.SUSPENDED:
+                return WaitReason("reply")
+            case _:
+                return None
+
+    def _why_blocked(self, entry: Entry) -> WaitReason | None:
+        for node in entry.after:
+            if node.status is None:
+                return WaitReason("dependency", node.label)
+        group = entry.group
+        if group is None:
+            return None
+        if group.timer is not None:
+            return WaitReason("settle", group.label, group.timer.when)
+        return WaitReason("release", group.label)
+
+    def _why_queued(self, entry: Entry) -> WaitReason:
+        lane, group = entry.lane, entry.group
+        if lane.full:
+            return WaitReason("lane_cap", lane.label)
+        if group is not None:
+            if group.full:
+                return WaitReason("group_in_flight", group.label)
+            needs_place = not (group.active or group.exempt or entry.state is State.RETURNING)
+            if needs_place and not self.queues.places_free():
+                return WaitReason("active_groups", group.label)
+        return WaitReason("slot") if self.queues.first_lane() is lane else WaitReason("lane_share", lane.label)

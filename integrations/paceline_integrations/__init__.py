@@ -1,0 +1,1 @@
+"""What stands around the core: the command line, the provider simulator, traces and stores."""

@@ -1,0 +1,162 @@
+"""What a request asks for, whichever of the two APIs it came by."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, cast
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ._errors import ApiError, bad_request
+from ._tokens import Prompt, PromptWriter
+
+__all__ = [
+    "DEFAULT_TOKENS",
+    "Ask",
+    "Content",
+    "Schema",
+    "Tool",
+    "Wire",
+    "as_mapping",
+    "compact",
+    "plain_text",
+    "schema_of",
+    "tools_called",
+    "write_preamble",
+]
+
+DEFAULT_TOKENS = 64
+Schema = dict[str, Any]
+Content = str | list[dict[str, Any]] | None
+MaxTokens = Annotated[
+    int, Field(ge=1, le=1_000_000)
+]  # beyond any model's window; an answer is made in memory
+
+
+class Wire(BaseModel):
+    """A body as it comes in: types are held to, parameters that change nothing here are let pass."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that the answer may call; `parameters` is the JSON schema of its arguments."""
+
+    name: str
+    parameters: Schema
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request: read `prompt`, then call `called`, write JSON of `schema` or so many tokens of text."""
+
+    prompt: Prompt
+    max_tokens: int
+    called: tuple[Tool, ...]
+    schema: Schema | None
+    stream: bool
+    include_usage: bool
+    echo: dict[str, Any]  # what the answer repeats of the request
+
+
+def as_mapping(value: object) -> dict[str, Any]:
+    """A JSON object as it is, and anything else as an empty one."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def compact(value: object) -> str:
+    """Write JSON without spaces."""
+    return json.dumps(value, separators=(",", ":"))
+
+
+def plain_text(content: Content) -> str:
+    """The text of a message; parts that are no text stand as their JSON."""
+    if isinstance(content, str):
+        return content
+    texts: list[str] = []
+    for part in content or ():
+        text = part.get("text")
+        texts.append(text if isinstance(text, str) else compact(part))
+    return "".join(texts)
+
+
+def write_preamble(writer: PromptWriter, tools: Iterable[object], schema: Schema | None) -> None:
+    """Write what models read ahead of every message: the tools, and the schema of the answer."""
+    for tool in tools:
+        writer.header("tool")
+        writer.add(compact(tool))
+    if schema is not None:
+        writer.header("schema")
+        writer.add(compact(schema))
+
+
+_CALL = re.compile(r"\bcall\s+[`'\"]?([\w-]+)", re.IGNORECASE)
+
+
+def tools_called(
+    tools: Sequence[Tool], choice: str | dict[str, Any] | None, said: str | None, *, parallel: bool
+) -> tuple[Tool, ...]:
+    """Decide which tools the answer calls.
+
+    A choice that names a tool calls it, "required" calls what was `said`, else the first; otherwise those are
+    called of which the last message, if it is the user's, says "call <tool>".
+
+    Raises:
+        ApiError: if the choice names no tool of the request, or is none at all.
+    """
+    named = {tool.name: tool for tool in tools}
+    if isinstance(choice, dict):
+        name = _chosen(choice)
+        if name is not None:
+            return (_known(named, name),)
+    elif choice not in {None, "none", "auto", "required"}:
+        raise bad_request(f"Invalid value for 'tool_choice': {choice!r}.", param="tool_choice")
+    if choice == "none":
+        return ()
+    asked = [named[name] for name in dict.fromkeys(_CALL.findall(said or "")) if name in named]
+    if choice == "required" and not asked:
+        if not tools:
+            raise bad_request("'tool_choice' is 'required', but there are no tools.", param="tool_choice")
+        asked = [tools[0]]
+    return tuple(asked if parallel else asked[:1])
+
+
+def _known(named: dict[str, Tool], name: str) -> Tool:
+    if name not in named:
+        raise bad_request(f"Tool choice {name!r} not found in 'tools' parameter.", param="tool_choice")
+    return named[name]
+
+
+def _chosen(choice: dict[str, Any]) -> str | None:
+    """The name in a choice of either API: the Chat one nests it. Kinds without a name are as "auto"."""
+    name = as_mapping(choice.get("function", choice)).get("name")
+    if not isinstance(name, str) and (name is not None or choice.get("type") == "function"):
+        raise bad_request(f"Invalid value for 'tool_choice.name': {name!r}.", param="tool_choice")
+    return name
+
+
+def schema_of(holder: dict[str, Any] | None, param: str) -> Schema | None:
+    """The schema that `response_format`, or `text.format`, asks the answer to have (None: free text).
+
+    Raises:
+        ApiError: if the format is of no known type or has no schema.
+    """
+    kind = None if holder is None else holder.get("type")
+    if holder is None or kind == "text":
+        return None
+    if kind == "json_object":
+        return {"type": "object", "properties": {"answer": {"type": "string"}}, "required": ["answer"]}
+    if kind != "json_schema":
+        raise _bad_format(param, f"unknown type {kind!r}")
+    schema = as_mapping(holder.get("json_schema", holder)).get("schema")
+    if not isinstance(schema, dict):
+        raise _bad_format(param, "a JSON schema is missing")
+    return cast("Schema", schema)
+
+
+def _bad_format(param: str, problem: str) -> ApiError:
+    return bad_request(f"Invalid value for '{param}': {problem}.", param=param, code="invalid_value")

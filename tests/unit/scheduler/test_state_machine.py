@@ -1,0 +1,561 @@
+"""The scheduler against a plain model of lists and scans, in whatever order things happen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias, TypeVar
+
+from hypothesis import settings, strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from paceline._job import Status
+from paceline._scheduler import Entry, GroupState, LaneState, Leftover, Node, Scheduler, State
+
+T = TypeVar("T")
+QUEUED = (State.READY, State.RETURNING)
+AT_REST = (State.BLOCKED, State.SUSPENDED, State.ENDED)
+ENDS: tuple[Status, ...] = ("succeeded", "failed", "cancelled")
+
+
+@dataclass(eq=False, repr=False)
+class Task:
+    """What the model knows of a job."""
+
+    entry: Entry
+    lane: LaneState
+    group: Family | None
+    priority: float
+    edges: list[tuple[Thing, bool]]
+    state: State = State.BLOCKED
+    status: Status | None = None
+    rank: int = 0
+    """Its place in its flow: jobs that were queued in one step may go in any order."""
+    due: float = math.inf
+
+    def __repr__(self) -> str:
+        return self.entry.label
+
+    @property
+    def flow(self) -> object:
+        returning = self.state is State.RETURNING
+        return (returning, self.group or (self.lane, math.inf if returning else self.priority))
+
+
+@dataclass(eq=False, repr=False)
+class Family:
+    """What the model knows of a group."""
+
+    entry: GroupState
+    lane: LaneState
+    priority: float
+    members: list[Task] = field(default_factory=list["Task"])
+    primer: Task | None = None
+    closed: bool = False
+    released_at: float | None = None
+    opened: bool = False
+    begun: bool = False
+    active: bool = False
+    status: Status | None = None
+
+    def __repr__(self) -> str:
+        return self.entry.label
+
+
+Thing: TypeAlias = Task | Family
+
+
+class Model:
+    """Jobs and groups in lists; every question is answered by looking at all of them."""
+
+    def __init__(self, slots: int, max_active: int) -> None:
+        self.slots = slots
+        self.max_active = max_active
+        self.tasks: list[Task] = []
+        self.families: list[Family] = []
+        self.left: list[tuple[Task, Leftover]] = []
+        self.now = 0.0
+        self.step = 0
+
+    def holding(self) -> list[Task]:
+        """Whoever holds a place in a lane and group: what runs, and what was given up but has not ended."""
+        return [t for t in self.tasks if t.state is State.RUNNING] + [t for t, left in self.left if left.holds]
+
+    def lane_full(self, lane: LaneState) -> bool:
+        return lane.capacity is not None and sum(t.lane is lane for t in self.holding()) >= lane.capacity
+
+    def group_full(self, group: Family) -> bool:
+        capacity = group.entry.capacity
+        return capacity is not None and sum(t.group is group for t in self.holding()) >= capacity
+
+    def active(self) -> list[Family]:
+        return [f for f in self.families if f.active]
+
+    def place_free(self, lane: LaneState) -> bool:
+        here = sum(f.lane is lane for f in self.active())
+        return len(self.active()) < self.max_active and (lane.capacity is None or here < lane.capacity)
+
+    def needs_place(self, task: Task) -> bool:
+        group = task.group
+        return task.state is State.READY and group is not None and not (group.active or group.entry.exempt)
+
+    def held_by(self, task: Task) -> str | None:
+        """What holds a queued job back, but for a slot."""
+        if self.lane_full(task.lane):
+            return "lane_cap"
+        if task.group is not None and self.group_full(task.group):
+            return "group_in_flight"
+        if self.needs_place(task) and not self.place_free(task.lane):
+            return "active_groups"
+        return None
+
+    def runnable(self) -> list[Task]:
+        return [t for t in self.tasks if t.state in QUEUED and self.held_by(t) is None]
+
+    def urgency(self, task: Task) -> float:
+        if task.state is State.RETURNING:
+            return math.inf
+        return task.priority if task.group is None else task.group.priority
+
+    def queue(self, task: Task, state: State = State.READY, *, front: bool = False) -> None:
+        task.state = state
+        task.rank = -self.step if front else self.step
+
+    def started(self, task: Task) -> None:
+        group = task.group
+        if group is not None:
+            group.begun = True
+            if task.state is State.READY and not group.entry.exempt:
+                group.active = True
+        task.state = State.RUNNING
+
+    def end(self, thing: Thing, status: Status) -> None:
+        thing.status = status
+        if isinstance(thing, Task):
+            thing.state = State.ENDED
+
+    def doomed_by(self, task: Task) -> list[Thing]:
+        """What makes it impossible that this job ever runs."""
+        found: list[Thing] = [node for node, need in task.edges if need and node.status not in {None, "succeeded"}]
+        group = task.group
+        if group is not None and group.primer is not None and task is not group.primer:
+            if group.primer.status is not None and group.released_at is None:
+                found.append(group.primer)
+        return found
+
+    def follow(self) -> list[Thing]:
+        """Draw every consequence until there is none left; what ended by it, in any order."""
+        ended: list[Thing] = []
+        while True:
+            before = len(ended)
+            for family in self.families:
+                self._release_by_end(family)
+                over = family.closed and all(t.status is not None for t in family.members)
+                if over and family.status is None:
+                    self.end(family, verdict(family))
+                    ended.append(family)
+            for task in self.tasks:
+                if task.state is State.BLOCKED and self.doomed_by(task):
+                    self.end(task, "skipped")
+                    ended.append(task)
+            if len(ended) == before:
+                break
+        for task in self.tasks:
+            if task.state is State.BLOCKED and not self.waits(task):
+                self.queue(task)
+        for family in self.families:
+            family.active = family.active and any(t.state is State.READY for t in family.members)
+        return ended
+
+    def _release_by_end(self, family: Family) -> None:
+        primer = family.primer
+        if primer is None:
+            if family.closed:
+                self.release(family)
+        elif primer.status == "succeeded" or (primer.status is not None and family.entry.run_on_failure):
+            self.release(family)
+
+    def release(self, family: Family) -> None:
+        if family.released_at is None:
+            family.released_at = self.now
+            family.opened = family.entry.settle == 0 or family.primer is None
+
+    def waits(self, task: Task) -> str | None:
+        if any(node.status is None for node, _ in task.edges):
+            return "dependency"
+        group = task.group
+        if group is None or task is group.primer or group.opened:
+            return None
+        return "release" if group.released_at is None else "settle"
+
+    def settling(self) -> list[Family]:
+        return [f for f in self.families if f.status is None and f.released_at is not None and not f.opened]
+
+    def times(self) -> list[float]:
+        backoffs = [t.due for t in self.tasks if t.state is State.BACKOFF]
+        return backoffs + [(f.released_at or 0.0) + f.entry.settle for f in self.settling()]
+
+    def pass_time(self, now: float) -> None:
+        self.now = now
+        for task in self.tasks:
+            if task.state is State.BACKOFF and task.due <= now:
+                self.queue(task, front=True)
+        for family in self.settling():
+            family.opened = (family.released_at or 0.0) + family.entry.settle <= now
+
+
+def verdict(family: Family) -> Status:
+    found = {t.status for t in family.members}
+    worst: tuple[Status, ...] = ("failed", "cancelled", "skipped", "succeeded")
+    return next((status for status in worst if status in found), "succeeded")
+
+
+def pick(data: st.DataObject, items: Sequence[T]) -> T:
+    """One of them, drawn by its number: a number is all that a failure has to print."""
+    return items[data.draw(st.integers(0, len(items) - 1))]
+
+
+class SchedulerMachine(RuleBasedStateMachine):
+    """Everything an engine may ask of a scheduler, asked of both."""
+
+    @initialize(slots=st.integers(1, 4), places=st.none() | st.integers(1, 3), lanes=st.integers(1, 3))
+    def begin(self, slots: int, places: int | None, lanes: int) -> None:
+        self.real = Scheduler(slots=slots, max_active_groups=places)
+        self.model = Model(slots, slots if places is None else places)
+        for number in range(lanes):
+            self.real.set_lane(f"lane-{number}", 1.0, None)
+
+    # What comes in.
+
+    @rule(
+        data=st.data(),
+        priority=st.sampled_from([0.0, 0.0, 0.0, 5.0, -1.0]),
+        stated=st.none() | st.sampled_from([0.0, 1.0, 10.0]),
+    )
+    def add_job(self, data: st.DataObject, priority: float, stated: float | None) -> None:
+        lane = pick(data, list(self.real.lanes.values()))
+        self._add(data, Entry(f"job-{len(self.model.tasks)}", lane, None, priority, stated), None)
+
+    @precondition(lambda self: self.open_families())
+    @rule(data=st.data(), primer=st.booleans(), stated=st.none() | st.sampled_from([1.0, 10.0]))
+    def add_member(self, data: st.DataObject, primer: bool, stated: float | None) -> None:
+        family = pick(data, self.open_families())
+        entry = Entry(f"job-{len(self.model.tasks)}", family.lane, family.entry, family.priority, stated)
+        if primer and family.primer is None:
+            family.entry.primer = entry
+        self._add(data, entry, family)
+
+    def _add(self, data: st.DataObject, entry: Entry, family: Family | None) -> None:
+        # The newest is where most of the trouble is: a job after jobs that have just been added.
+        things: list[Thing] = [*(f for f in self.model.families if f is not family), *self.model.tasks][::-1]
+        edge = st.tuples(st.integers(0, len(things) - 1), st.booleans())
+        drawn = data.draw(st.just([]) | st.lists(edge, max_size=3), "after") if things else []
+        edges = [(things[index], need) for index, need in drawn]
+        self.model.step += 1
+        task = Task(entry, entry.lane, family, entry.priority, edges)
+        self.model.tasks.append(task)
+        if family is not None:
+            family.members.append(task)
+            if family.entry.primer is entry:
+                family.primer = task
+        self._agree(self.real.add(entry, self.model.now, [(node.entry, need) for node, need in edges]))
+
+    @rule(
+        data=st.data(),
+        priority=st.sampled_from([0.0, 0.0, 5.0]),
+        capacity=st.none() | st.integers(1, 2),
+        settle=st.sampled_from([0.0, 2.0]),
+        flags=st.tuples(st.booleans(), st.integers(0, 3)),
+    )
+    def open_group(
+        self,
+        data: st.DataObject,
+        priority: float,
+        capacity: int | None,
+        settle: float,
+        flags: tuple[bool, int],
+    ) -> None:
+        lane = pick(data, list(self.real.lanes.values()))
+        group = GroupState(
+            f"group-{len(self.model.families)}",
+            lane,
+            capacity=capacity,
+            settle=settle,
+            run_on_failure=flags[0],
+            exempt=flags[1] == 0,
+        )
+        self.real.open_group(group, priority)
+        self.model.families.append(Family(group, lane, priority))
+
+    def open_families(self) -> list[Family]:
+        return [f for f in self.model.families if not f.closed]
+
+    @precondition(lambda self: self.open_families())
+    @rule(data=st.data())
+    def close_group(self, data: st.DataObject) -> None:
+        family = pick(data, self.open_families())
+        self.model.step += 1
+        family.closed = True
+        self._agree(self.real.close_group(family.entry, self.model.now))
+
+    def releasable(self) -> list[Family]:
+        return [f for f in self.model.families if f.primer is not None and f.primer.status is None]
+
+    @precondition(lambda self: self.releasable())
+    @rule(data=st.data())
+    def release(self, data: st.DataObject) -> None:
+        family = pick(data, self.releasable())
+        self.model.step += 1
+        self.real.release(family.entry, self.model.now)
+        self.model.release(family)
+        self._agree(())
+
+    @rule(data=st.data(), weight=st.sampled_from([0.5, 1.0, 5.0]), capacity=st.none() | st.integers(1, 3))
+    def change_lane(self, data: st.DataObject, weight: float, capacity: int | None) -> None:
+        names = [*self.real.lanes, f"lane-{len(self.real.lanes)}"]
+        self.real.set_lane(pick(data, names), weight, capacity)
+
+    def idle_lanes(self) -> list[LaneState]:
+        busy = {t.lane for t in self.model.tasks if t.status is None} | {t.lane for t in self.model.holding()}
+        busy |= {f.lane for f in self.model.families if f.status is None}
+        return [lane for lane in self.real.lanes.values() if lane not in busy]
+
+    @precondition(lambda self: len(self.real.lanes) > 1 and self.idle_lanes())
+    @rule(data=st.data())
+    def drop_lane(self, data: st.DataObject) -> None:
+        lane = pick(data, self.idle_lanes())
+        assert not lane.unfinished
+        self.real.drop_lane(lane)
+
+    # What runs.
+
+    @rule(most=st.integers(1, 5))
+    def start(self, most: int) -> None:
+        for _ in range(most):
+            if self._start_one() is None:
+                break
+
+    def _start_one(self) -> Task | None:
+        model = self.model
+        model.step += 1
+        able = model.runnable()
+        kinds = {t: self._kind(t) for t in able}
+        entry = self.real.next()
+        if entry is None:
+            running = sum(t.state is State.RUNNING for t in model.tasks)
+            assert running == model.slots or not able, f"{able[0].entry.label} could run"
+            return None
+        task = self._task(entry)
+        assert task in able, f"{entry.label} may not run: {task.state!r}, {model.held_by(task)}"
+        assert kinds[task] == "slot", "what starts next waits for nothing but a slot"
+        ahead = [t for t in able if t.lane is task.lane and model.urgency(t) > model.urgency(task)]
+        assert not ahead, f"{ahead[0].entry.label} has a higher priority than {entry.label}"
+        assert task.rank == min(t.rank for t in model.tasks if t.state in QUEUED and t.flow == task.flow)
+        if task.group is not None and model.needs_place(task) and not task.group.begun:
+            begun = [t for t in able if t.lane is task.lane and model.needs_place(t) and t.group and t.group.begun]
+            assert not [t for t in begun if model.urgency(t) == model.urgency(task)], "a warm group goes first"
+        model.started(task)
+        self._agree(())
+        return task
+
+    def _task(self, entry: Entry) -> Task:
+        return next(t for t in self.model.tasks if t.entry is entry)
+
+    def _kind(self, task: Task) -> str | None:
+        reason = self.real.why(task.entry)
+        return None if reason is None else reason.kind
+
+    def tasks_in(self, *states: State) -> list[Task]:
+        return [t for t in self.model.tasks if t.state in states]
+
+    @precondition(lambda self: self.tasks_in(State.RUNNING))
+    @rule(data=st.data())
+    def park(self, data: st.DataObject) -> None:
+        task = pick(data, self.tasks_in(State.RUNNING))
+        self.real.park(task.entry)
+        task.state = State.PARKED
+
+    @precondition(lambda self: self.tasks_in(State.PARKED))
+    @rule(data=st.data())
+    def unpark(self, data: st.DataObject) -> None:
+        task = pick(data, self.tasks_in(State.PARKED))
+        self.model.step += 1
+        self.real.unpark(task.entry)
+        self.model.queue(task, State.RETURNING)
+
+    @precondition(lambda self: self.tasks_in(State.RETURNING))
+    @rule(data=st.data())
+    def repark(self, data: st.DataObject) -> None:
+        task = pick(data, self.tasks_in(State.RETURNING))
+        self.real.repark(task.entry)
+        task.state = State.PARKED
+
+    def alive(self) -> list[Task]:
+        return self.tasks_in(State.RUNNING, State.PARKED, State.RETURNING)
+
+    @precondition(lambda self: self.alive())
+    @rule(data=st.data(), cost=st.none() | st.sampled_from([0.0, 1.0, 100.0]), what=st.integers(0, 6))
+    def attempt_ends(self, data: st.DataObject, cost: float | None, what: int) -> None:
+        task = pick(data, self.alive())
+        self.model.step += 1
+        self.real.finish(task.entry, cost)
+        self._becomes(task, what)
+
+    @precondition(lambda self: self.alive())
+    @rule(data=st.data(), what=st.integers(0, 6))
+    def attempt_is_given_up(self, data: st.DataObject, what: int) -> None:
+        task = pick(data, self.alive())
+        self.model.step += 1
+        leftover = self.real.abandon(task.entry)
+        assert leftover.holds == (task.state is State.RUNNING)
+        self.model.left.append((task, leftover))
+        self._becomes(task, what)
+
+    @precondition(lambda self: self.model.left)
+    @rule(data=st.data(), cost=st.none() | st.sampled_from([0.0, 1.0, 100.0]))
+    def leftover_ends(self, data: st.DataObject, cost: float | None) -> None:
+        left = pick(data, self.model.left)
+        self.model.left.remove(left)
+        self.real.gone(left[1], cost)
+
+    def _becomes(self, task: Task, what: int) -> None:
+        """The word on a job whose attempt is over: mostly an end."""
+        assert task.entry.state is State.IDLE
+        task.state = State.IDLE
+        ended: object = ()
+        if what < len(ENDS):
+            ended = self.real.end(task.entry, ENDS[what], self.model.now)
+            self.model.end(task, ENDS[what])
+        elif what == 3:
+            task.due = self.model.now + 3.0
+            task.state = State.BACKOFF
+            self.real.retry(task.entry, task.due)
+        elif what == 4:
+            task.state = State.SUSPENDED
+            self.real.suspend(task.entry)
+        else:
+            self.real.again(task.entry)
+            self.model.queue(task, front=True)
+        self._agree(ended, task)
+
+    @precondition(lambda self: self.tasks_in(State.SUSPENDED))
+    @rule(data=st.data())
+    def answer(self, data: st.DataObject) -> None:
+        task = pick(data, self.tasks_in(State.SUSPENDED))
+        self.model.step += 1
+        self.real.again(task.entry)
+        self.model.queue(task, front=True)
+
+    def waiting(self) -> list[Task]:
+        return self.tasks_in(State.BLOCKED, State.READY, State.BACKOFF, State.SUSPENDED)
+
+    @precondition(lambda self: self.waiting())
+    @rule(data=st.data(), status=st.sampled_from(["cancelled", "failed", "skipped", "succeeded"]))
+    def end_what_waits(self, data: st.DataObject, status: Status) -> None:
+        task = pick(data, self.waiting())
+        self.model.step += 1
+        ended = self.real.end(task.entry, status, self.model.now)
+        self.model.end(task, status)
+        self._agree(ended, task)
+
+    @rule(seconds=st.integers(1, 4))
+    def time_passes(self, seconds: int) -> None:
+        self.model.step += 1
+        self.model.pass_time(self.model.now + seconds)
+        self.real.due(self.model.now)
+        self._agree(())
+
+    # What must be so.
+
+    def _agree(self, ended: object, *first: Thing) -> None:
+        """The same jobs and groups end in both, each once and after its cause, with the same status."""
+        assert isinstance(ended, list | tuple)
+        nodes: list[Node] = list(ended)
+        expected = [*first, *self.model.follow()] if first and first[0].status is not None else self.model.follow()
+        assert len(nodes) == len(expected)
+        assert {id(node) for node in nodes} == {id(thing.entry) for thing in expected}
+        for thing in expected:
+            assert thing.entry.status == thing.status
+            if isinstance(thing, Task) and thing.status == "skipped" and thing not in first:
+                cause = thing.entry.cause
+                assert any(cause is node.entry for node in self.model.doomed_by(thing))
+                assert cause not in nodes or nodes.index(cause) < nodes.index(thing.entry)
+
+    @invariant()
+    def states_agree(self) -> None:
+        real, model = self.real, self.model
+        for task in model.tasks:
+            assert task.entry.state is task.state, task.entry.label
+            assert task.entry.status == task.status
+        assert real.states == [len(self.tasks_in(state)) for state in State]
+        assert real.unfinished == sum(t.status is None for t in model.tasks)
+        assert real.unfinished_groups == sum(f.status is None for f in model.families)
+        assert real.at_rest == (all(t.state in AT_REST for t in model.tasks) and not model.settling())
+        assert real.wake_at() == min(model.times(), default=None)
+
+    @invariant()
+    def nothing_exceeds_what_it_may(self) -> None:
+        queues, model = self.real.queues, self.model
+        assert queues.used == len(self.tasks_in(State.RUNNING)) <= model.slots
+        assert queues.ready == len(self.tasks_in(*QUEUED))
+        assert queues.active_groups == len(model.active()) <= model.max_active
+        for lane in self.real.lanes.values():
+            assert lane.used == sum(t.lane is lane for t in model.holding())
+            assert lane.ready == sum(t.lane is lane for t in self.tasks_in(*QUEUED))
+        for family in model.families:
+            assert family.entry.used == sum(t.group is family for t in model.holding())
+            assert family.entry.active == family.active
+            assert family.entry.status == family.status
+
+    @invariant()
+    def every_wait_has_its_reason(self) -> None:
+        lanes = {t.lane for t in self.model.runnable()}
+        fixed = {State.BACKOFF: "backoff", State.PARKED: "children", State.SUSPENDED: "reply"}
+        for task in self.model.tasks:
+            kind = self._kind(task)
+            match task.state:
+                case State.BLOCKED:
+                    assert kind == self.model.waits(task)
+                case State.READY | State.RETURNING:
+                    expected = self.model.held_by(task)
+                    assert kind == expected or (expected is None and kind in {"slot", "lane_share"})
+                    assert kind != "slot" or task.lane in lanes
+                    assert kind != "lane_share" or len(lanes) > 1
+                case _:
+                    assert kind == fixed.get(task.state)
+
+    def teardown(self) -> None:
+        if not hasattr(self, "real"):
+            return
+        for task, leftover in self.model.left:
+            self.real.gone(leftover, None)
+            assert task is not None
+        self.model.left.clear()
+        for task in self.model.tasks:
+            if task.status is None:
+                self.model.step += 1
+                if task in self.alive():
+                    self.real.finish(task.entry, None)
+                ended = self.real.end(task.entry, "cancelled", self.model.now)
+                self.model.end(task, "cancelled")
+                self._agree(ended, task)
+        for family in self.open_families():
+            family.closed = True
+            self._agree(self.real.close_group(family.entry, self.model.now))
+        self._nothing_is_left()
+
+    def _nothing_is_left(self) -> None:
+        real = self.real
+        assert real.at_rest
+        assert real.wake_at() is None
+        assert not (real.unfinished or real.unfinished_groups or real.queues.used or real.queues.ready)
+        assert not real.queues.active_groups
+        for lane in real.lanes.values():
+            assert not (lane.used or lane.ready or lane.unfinished or lane.seat or lane.open or lane.cold)
+            assert set(lane.levels) <= {0.0}
+            assert set(lane.flows) <= {0.0}
+
+
+TestSchedulerAgainstTheModel = SchedulerMachine.TestCase
+TestSchedulerAgainstTheModel.settings = settings(max_examples=150, stateful_step_count=60)
