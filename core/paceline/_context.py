@@ -9,6 +9,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, NoReturn, final
 
 from ._errors import EngineNotOpen, PacelineError
+from ._handles import Handle
 from ._job import Job, JobResult
 from ._live import CURRENT
 from ._usage import Usage
@@ -16,9 +17,8 @@ from ._usage import Usage
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from ._handles import Handle
-    from ._options import SubmitOptions
     from ._live import LiveAttempt
+    from ._options import SubmitOptions
     from ._record import GroupRecord
 
 __all__ = ["GroupContext", "JobContext", "current_job"]
@@ -149,7 +149,7 @@ class JobContext:
         if not self._live.live:
             raise EngineNotOpen(f"job {self.job.id} has been given up; it cannot spawn another")
         options.setdefault("lane", self.job.lane)
-        return await self._live.run.submit(payload, options, self._live)
+        return Handle(await self._live.run.submit(payload, options, self._live))
 
     async def ask(self, question: Any, *, schema: Any = None) -> NoReturn:
         """Ask a person, in a flow. An executor returns `Suspend` instead."""

@@ -11,6 +11,7 @@ from ._job import Ended
 from ._scheduler import Edge
 
 if TYPE_CHECKING:
+    from ._record import GroupRecord, Record
     from ._run import Run
 
 __all__ = ["as_edge"]
@@ -25,6 +26,7 @@ def as_edge(run: Run, what: object) -> Edge:
     """
     needs_success = not isinstance(what, Ended)
     target = what.of if isinstance(what, Ended) else what
+    node: Record | GroupRecord
     if isinstance(target, Handle):
         node = record_of(target)
     elif isinstance(target, Group):

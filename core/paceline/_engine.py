@@ -7,6 +7,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Seq
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, final
 
+from ._checks import count
 from ._closing import abort, drain, finish
 from ._costs import Costs, CostUnit
 from ._crossing import JobFuture, submit_threadsafe
@@ -17,7 +18,7 @@ from ._handles import Handle
 from ._lane_handles import UNSET, LaneHandle, Unset, lane_handle
 from ._mapping import map_payloads
 from ._middleware import Middleware, MiddlewareStack, Scope
-from ._options import Options, SubmitOptions
+from ._options import GroupOptions, Options, SubmitOptions
 from ._policies import GroupPolicy, Lane, RetryPolicy
 from ._replies import reply
 from ._run import Run
@@ -191,8 +192,7 @@ class Engine:
         run = self._open("map")
         run.check("map")
         size = 2 * run.slots if window is None else window
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ValueError(f"map: window must be a whole number of at least 1, not {window!r}")
+        count("map", "window", size)
         given = Options(options, self._settings.retry)
         if given.key is not None:
             raise ValueError("map: a key names one job; the items of a map are named by their position")
@@ -215,7 +215,7 @@ class Engine:
         followers: Iterable[Any] = (),
         policy: GroupPolicy | None = None,
         metadata: Mapping[str, Any] | None = None,
-        **options: Unpack[SubmitOptions],
+        **options: Unpack[GroupOptions],
     ) -> Group:
         """Hand in a whole group: followers wait until the primer has established what they share.
 
@@ -241,7 +241,7 @@ class Engine:
         policy: GroupPolicy | None = None,
         metadata: Mapping[str, Any] | None = None,
         keep_results: bool = True,
-        **options: Unpack[SubmitOptions],
+        **options: Unpack[GroupOptions],
     ) -> OpenGroup:
         """Open a group whose members arrive over time: `async with engine.open_group("name") as group`.
 
@@ -254,7 +254,7 @@ class Engine:
     # Lanes, questions, and looking.
 
     def lane(
-        self, name: str, *, weight: float | Unset = UNSET, max_running: int | None | Unset = UNSET
+        self, name: str, *, weight: float | Unset = UNSET, max_running: int | Unset | None = UNSET
     ) -> LaneHandle:
         """Get a lane; with settings, create it or change it.
 

@@ -25,8 +25,8 @@ class Executor(Protocol):
     attempt, and `estimate(job: Job) -> Cost`. Without `classify` every `Exception` is retryable.
     """
 
-    async def execute(self, job: Job, ctx: JobContext, /) -> object:
-        """Do the work of one attempt."""
+    def execute(self, job: Job, ctx: JobContext, /) -> Awaitable[object]:
+        """Do the work of one attempt: `async def execute(self, job, ctx)`."""
         ...
 
 
@@ -54,7 +54,8 @@ def as_executor(obj: ExecutorLike) -> Executor:
     if adapter is not None:
         return adapter(obj)
     if callable(obj):
-        return AsyncFunction(obj) if _is_async(obj) else SyncFunction(obj)
+        function = cast("Callable[[Any], Any]", obj)
+        return AsyncFunction(function) if _is_async(function) else SyncFunction(function)
     known = ", ".join(sorted(_entry_points())) or "none"
     raise NoAdapter(
         f"{type(obj).__module__}.{type(obj).__qualname__} object is neither an Executor nor a callable, "

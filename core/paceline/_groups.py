@@ -8,18 +8,17 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, final
 
+from ._checks import instance, text
 from ._errors import Closed, NameTaken
 from ._handles import Handle, record_of, rest
 from ._job import JobResult, Role, Status
 from ._middleware import Scope
-from ._options import Options, SubmitOptions
+from ._options import GroupOptions, Options
 from ._parking import wait
 from ._policies import GroupPolicy
 from ._record import GroupRecord, Record
 
 if TYPE_CHECKING:
-    from typing import Unpack
-
     from ._live import LiveAttempt
     from ._run import Run
 
@@ -217,14 +216,13 @@ class GroupArguments:
         name: str,
         policy: GroupPolicy | None,
         metadata: Mapping[str, Any] | None,
-        given: SubmitOptions,
+        given: GroupOptions,
         *,
         keep: bool = True,
     ) -> None:
-        if not isinstance(name, str) or not name:  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
-            raise TypeError(f"a group's name is a text that is not empty, not {name!r}")
-        if policy is not None and not isinstance(policy, GroupPolicy):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"policy must be a GroupPolicy, not {policy!r}")
+        text("group", "name", name)
+        if policy is not None:
+            instance(f"group {name!r}", "policy", policy, GroupPolicy)
         self.name = name
         self.policy = policy or GroupPolicy()
         self.metadata: Mapping[str, Any] = {} if metadata is None else metadata

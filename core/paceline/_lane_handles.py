@@ -51,7 +51,7 @@ class LaneHandle:
         """Whether it takes no more jobs."""
         return self._lane.closed
 
-    def update(self, *, weight: float | Unset = UNSET, max_running: int | None | Unset = UNSET) -> None:
+    def update(self, *, weight: float | Unset = UNSET, max_running: int | Unset | None = UNSET) -> None:
         """Change what is given, from now on; jobs that run are left alone.
 
         Raises:
@@ -79,7 +79,7 @@ class LaneHandle:
 
 
 def lane_handle(
-    run: Run, name: str, weight: float | Unset = UNSET, max_running: int | None | Unset = UNSET
+    run: Run, name: str, weight: float | Unset = UNSET, max_running: int | Unset | None = UNSET
 ) -> LaneHandle:
     """Get a lane; with settings, create or change it."""
     run.check("engine.lane")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
+from ._checks import instance, number, text
 from ._policies import RetryPolicy
 
 if TYPE_CHECKING:
@@ -15,21 +15,19 @@ if TYPE_CHECKING:
     from ._handles import Handle
     from ._job import Ended
 
-__all__ = ["Options", "SubmitOptions"]
+__all__ = ["GroupOptions", "Options", "SubmitOptions"]
 
 
-class SubmitOptions(TypedDict, total=False):
-    """The options of `engine.submit` and of everything that submits.
+class GroupOptions(TypedDict, total=False):
+    """What may be said of every job: by itself, as an item of a map, or for all members of a group.
 
-    name: for people; default: the key, else the id. lane: must exist. executor: a registered name, or
-    anything that `as_executor` takes. priority: larger first, in its lane. after: handles and groups whose
-    success (or, in `Ended`, end) the job waits for. retry: None is one attempt. timeout: seconds for one
-    attempt. idle_timeout: seconds without emit, progress or usage. deadline: seconds from acceptance to end.
-    cost: in the engine's unit. key: the same key and payload give the same job. stream: chunks are wanted
-    even before anybody listens. config: handed to the executor. metadata: yours, kept with the result.
+    lane: must exist. executor: a registered name, or anything that `as_executor` takes. priority: larger
+    first, in its lane. after: handles and groups whose success (or, in `Ended`, end) it waits for. retry:
+    None is one attempt. timeout: seconds for one attempt. idle_timeout: seconds without emit, progress or
+    usage. deadline: seconds from acceptance to end. cost: in the engine's unit. stream: chunks are wanted
+    even before anybody listens. config: handed to the executor.
     """
 
-    name: str | None
     lane: str
     executor: ExecutorLike | None
     priority: int
@@ -39,13 +37,23 @@ class SubmitOptions(TypedDict, total=False):
     idle_timeout: float | None
     deadline: float | None
     cost: float | None
-    key: str | None
     stream: bool
     config: Any
+
+
+class SubmitOptions(GroupOptions, total=False):
+    """What may be said of a single job, besides `GroupOptions`.
+
+    name: for people; default: the key, else the id. key: the same key and payload give the same job.
+    metadata: yours, kept with the result.
+    """
+
+    name: str | None
+    key: str | None
     metadata: Mapping[str, Any] | None
 
 
-_KNOWN = frozenset(SubmitOptions.__annotations__)
+_KNOWN = SubmitOptions.__optional_keys__
 _NO_METADATA: Mapping[str, Any] = {}
 
 
@@ -69,7 +77,7 @@ class Options:
         "timeout",
     )
 
-    def __init__(self, given: SubmitOptions, retry: RetryPolicy | None = None) -> None:
+    def __init__(self, given: Mapping[str, Any], retry: RetryPolicy | None = None) -> None:
         unknown = given.keys() - _KNOWN
         if unknown:
             raise TypeError(
@@ -80,9 +88,9 @@ class Options:
         self.lane: str = get("lane", "default")
         self.executor: Any = get("executor")
         self.priority: int = get("priority", 0)
-        after: Any = get("after", ())
+        after = get("after", ())
         self.after: Sequence[Any] = tuple(after) if isinstance(after, Sequence) else (after,)
-        self.retry: RetryPolicy | None = given["retry"] if "retry" in given else retry
+        self.retry: RetryPolicy | None = get("retry", retry)
         self.timeout: float | None = get("timeout")
         self.idle_timeout: float | None = get("idle_timeout")
         self.deadline: float | None = get("deadline")
@@ -95,28 +103,24 @@ class Options:
         if given:
             self._check()
 
+    def _check(self) -> None:
+        if isinstance(self.priority, bool) or not isinstance(cast("object", self.priority), int):
+            raise TypeError(f"job: priority must be a whole number, not {self.priority!r}")
+        for name in ("timeout", "idle_timeout", "deadline"):
+            if getattr(self, name) is not None:
+                number("job", name, getattr(self, name), above=True)
+        if self.cost is not None:
+            number("job", "cost", self.cost)
+        if self.retry is not None:
+            instance("job", "retry", self.retry, RetryPolicy)
+        for name in ("name", "key", "lane"):
+            if getattr(self, name) is not None:
+                text("job", name, getattr(self, name))
+        if not isinstance(cast("object", self.metadata), Mapping):
+            raise TypeError(f"job: metadata must be a mapping, not {self.metadata!r}")
+
     def named(self, name: str) -> Options:
         """The same, under another name."""
         other = copy.copy(self)
         other.name = name
         return other
-
-    def _check(self) -> None:
-        if isinstance(self.priority, bool) or not isinstance(self.priority, int):
-            raise TypeError(f"priority must be a whole number, not {self.priority!r}")
-        for name, least in (("timeout", 0.0), ("idle_timeout", 0.0), ("deadline", 0.0), ("cost", 0.0)):
-            value = getattr(self, name)
-            if value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise TypeError(f"{name} must be a number or None, not {value!r}")
-            if math.isnan(value) or value < least or (value == 0 and name != "cost") or math.isinf(value):
-                raise ValueError(f"{name} must be a finite number above 0, or None, not {value!r}")
-        if self.retry is not None and not isinstance(self.retry, RetryPolicy):
-            raise TypeError(f"retry must be a RetryPolicy or None (one attempt), not {self.retry!r}")
-        for name in ("name", "key", "lane"):
-            value = getattr(self, name)
-            if value is not None and not isinstance(value, str):
-                raise TypeError(f"{name} must be text, not {value!r}")
-        if not isinstance(self.metadata, Mapping):
-            raise TypeError(f"metadata must be a mapping, not {self.metadata!r}")

@@ -1,23 +1,12 @@
 """What a caller may decide about lanes, groups and retries. Values only; the engine acts on them."""
 
-import math
 from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
+from ._checks import count, number, text
+
 __all__ = ["GroupPolicy", "Lane", "RetryPolicy"]
-
-
-def _at_least(name: str, value: float, least: float, owner: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value) or value < least:
-        raise ValueError(f"{owner}: {name} must be a number of at least {least:g}, not {value!r}")
-
-
-def _count(name: str, value: int | None, owner: str) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise ValueError(
-            f"{owner}: {name} must be a whole number of at least 1, or None for no cap, not {value!r}"
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +16,7 @@ class Lane:
     `max_running` caps how many of its jobs run at once (None: no cap).
 
     Raises:
-        ValueError: if the weight is not a positive finite number or the cap is below 1.
+        ValueError, TypeError: if the weight is not a positive finite number or the cap not a whole one.
     """
 
     name: str
@@ -36,10 +25,10 @@ class Lane:
 
     def __post_init__(self) -> None:
         owner = f"lane {self.name!r}"
-        _at_least("weight", self.weight, 0.0, owner)
-        if self.weight == 0 or math.isinf(self.weight):
-            raise ValueError(f"{owner}: weight must be above 0 and finite, not {self.weight!r}")
-        _count("max_running", self.max_running, owner)
+        text("lane", "name", self.name)
+        number(owner, "weight", self.weight, above=True)
+        if self.max_running is not None:
+            count(owner, "max_running", self.max_running)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +41,7 @@ class RetryPolicy:
     obeyed where it asks for more. Waiting holds no slot.
 
     Raises:
-        ValueError: if attempts is below 1 or a time is negative.
+        ValueError, TypeError: if attempts is below 1, or a time is not a finite number of at least 0.
     """
 
     attempts: int = 3
@@ -60,12 +49,9 @@ class RetryPolicy:
     cap: float = 60.0
 
     def __post_init__(self) -> None:
-        if isinstance(self.attempts, bool) or not isinstance(self.attempts, int) or self.attempts < 1:
-            raise ValueError(
-                f"RetryPolicy: attempts must be a whole number of at least 1, not {self.attempts!r}"
-            )
-        _at_least("base", self.base, 0.0, "RetryPolicy")
-        _at_least("cap", self.cap, 0.0, "RetryPolicy")
+        count("RetryPolicy", "attempts", self.attempts)
+        number("RetryPolicy", "base", self.base)
+        number("RetryPolicy", "cap", self.cap)
 
     def delay(self, failures: int, random: Random) -> float:
         """Seconds to wait after that many failures (1 or more)."""
@@ -83,7 +69,7 @@ class GroupPolicy:
     included (None: no cap).
 
     Raises:
-        ValueError: if a choice is not one of those listed or a number is out of range.
+        ValueError, TypeError: if a choice is not one of those listed or a number is out of range.
     """
 
     release: Literal["first_token", "complete"] = "first_token"
@@ -100,7 +86,6 @@ class GroupPolicy:
         ):
             if getattr(self, name) not in choices:
                 raise ValueError(f"GroupPolicy: {name} must be one of {choices}, not {getattr(self, name)!r}")
-        _at_least("settle", self.settle, 0.0, "GroupPolicy")
-        if math.isinf(self.settle):
-            raise ValueError("GroupPolicy: settle must be finite")
-        _count("in_flight", self.in_flight, "GroupPolicy")
+        number("GroupPolicy", "settle", self.settle)
+        if self.in_flight is not None:
+            count("GroupPolicy", "in_flight", self.in_flight)

@@ -144,10 +144,10 @@ class Run:
         bound = self.executors.bind(options.executor)
         now = self.loop.time()
         self._number = number = self._number + 1
-        id = f"{int(self.hooks.wall(now) * 1000):012x}{number:08x}{self._tag}"
+        job_id = f"{int(self.hooks.wall(now) * 1000):012x}{number:08x}{self._tag}"
         job = Job(
-            id,
-            options.name or key or id,
+            job_id,
+            options.name or key or job_id,
             bound.name,
             payload,
             lane.label,
@@ -171,7 +171,7 @@ class Run:
                 group.primer = record
         if parent is not None:
             _adopt(parent.record, record)
-        self.records[id] = record
+        self.records[job_id] = record
         if options.deadline is not None:
             record.deadline = self.loop.call_at(
                 now + options.deadline, self._deadline, record, options.deadline
@@ -423,11 +423,12 @@ class Run:
     def primer_spoke(self, record: Record) -> None:
         """A job gave its first token: if it is a primer, that may release its group."""
         group = record.group_record
-        if group is not None and record is group.primer and group.policy.release == "first_token":
-            if not group.released:
-                self.scheduler.release(group, self.loop.time())
-                self._announce_release(group, "first_token")
-                self.dispatch()
+        if group is None or record is not group.primer or group.released:
+            return
+        if group.policy.release == "first_token":
+            self.scheduler.release(group, self.loop.time())
+            self._announce_release(group, "first_token")
+            self.dispatch()
 
     def _announce_release(self, group: GroupRecord, by: Any) -> None:
         if group.released and not group.announced:
@@ -511,9 +512,9 @@ class Run:
         self._forget_lane(lane)
 
     def _forget_lane(self, lane: LaneState) -> None:
-        if lane.closed and not lane.unfinished and not lane.used and lane.label != "default":
-            if self.scheduler.lanes.get(lane.label) is lane:
-                self.scheduler.drop_lane(lane)
+        over = lane.closed and not lane.unfinished and not lane.used
+        if over and self.scheduler.lanes.get(lane.label) is lane:
+            self.scheduler.drop_lane(lane)
 
     def close_group(self, group: GroupRecord) -> None:
         """The group takes no more members."""
@@ -559,7 +560,7 @@ class Run:
         """Refuse what comes from another loop or thread, or after the end."""
         if self.closed:
             raise EngineNotOpen(f"{action}: the engine is closed")
-        if asyncio._get_running_loop() is not self.loop:  # noqa: SLF001 - the documented one raises where none runs
+        if asyncio._get_running_loop() is not self.loop:
             raise WrongLoop(action)
 
     def from_thread(self, function: Callable[..., object], *args: object) -> None:

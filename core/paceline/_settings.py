@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+from ._checks import count, instance, number, text
 from ._costs import Costs
 from ._middleware import MiddlewareStack
 from ._policies import Lane, RetryPolicy
@@ -29,26 +29,20 @@ class Settings:
     max_active_groups: int | None
     grace: float
     run_id: str | None
-    metadata: Mapping[str, object] = field(default_factory=dict[str, object])
 
     def __post_init__(self) -> None:
-        for name in ("slots", "max_pending", "max_active_groups"):
-            value = getattr(self, name)
-            if (value is None and name != "slots") or (type(value) is int and value >= 1):
-                continue
-            raise ValueError(f"Engine: {name} must be a whole number of at least 1, not {value!r}")
-        grace = self.grace
-        if isinstance(grace, bool) or not isinstance(grace, int | float) or not 0 <= grace < math.inf:
-            raise ValueError(f"Engine: grace must be a finite number of seconds, at least 0, not {grace!r}")
-        if self.retry is not None and not isinstance(self.retry, RetryPolicy):
-            raise TypeError(f"Engine: retry must be a RetryPolicy or None, not {self.retry!r}")
-        if self.run_id is not None and (not isinstance(self.run_id, str) or not self.run_id):
-            raise ValueError(f"Engine: run_id must be a text that is not empty, or None, not {self.run_id!r}")
+        count("Engine", "slots", self.slots)
+        if self.max_pending is not None:
+            count("Engine", "max_pending", self.max_pending)
+        if self.max_active_groups is not None:
+            count("Engine", "max_active_groups", self.max_active_groups)
+        number("Engine", "grace", self.grace)
+        if self.retry is not None:
+            instance("Engine", "retry", self.retry, RetryPolicy)
+        if self.run_id is not None:
+            text("Engine", "run_id", self.run_id)
         for lane in self.lanes:
-            if not isinstance(lane, Lane):
-                raise TypeError(
-                    f"Engine: lanes must be Lane objects, not {lane!r}; write Lane({lane!r}, weight=...)"
-                )
+            instance("Engine", "each of lanes", lane, Lane, "write Lane(name, weight=...)")
         names = [lane.name for lane in self.lanes]
         if len(set(names)) < len(names):
-            raise ValueError(f"Engine: lanes have distinct names, not {sorted(names)}")
+            raise ValueError(f"Engine: lanes must have distinct names, not {sorted(names)}")

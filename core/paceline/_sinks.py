@@ -27,7 +27,7 @@ class Sink(Protocol):
     """
 
     def write(self, events: Sequence[Event], /) -> None:
-        """Take a batch of events, in order. The events are shared with other sinks: change none."""
+        """Take some events, in order. They are shared with the other sinks: change none."""
         ...
 
     def close(self) -> None:

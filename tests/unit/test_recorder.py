@@ -46,12 +46,14 @@ class Gate:
         self.entered = threading.Event()
         self.opened = threading.Event()
         self.events: list[Event] = []
+        self.batches: list[int] = []
         self.closed = False
 
     def write(self, events: Sequence[Event], /) -> None:
         self.entered.set()
         assert self.opened.wait(20)
         self.events.extend(events)
+        self.batches.append(len(events))
 
     def close(self) -> None:
         self.closed = True
@@ -76,9 +78,11 @@ class Failing:
         self.on_close = on_close
         self.batches = 0
         self.taken: list[int] = []
+        self.arrived = threading.Semaphore(0)
 
     def write(self, events: Sequence[Event], /) -> None:
         self.batches += 1
+        self.arrived.release()
         if self.batches >= self.at:
             raise self.error
         self.taken.extend(event.seq for event in events)
@@ -234,13 +238,27 @@ def test_a_sink_that_catches_up_is_told_before_its_next_event() -> None:
     assert made.statistics()[0].dropped == 2
 
 
+def test_a_sink_gets_all_that_came_meanwhile_at_once_within_bounds() -> None:
+    slow = Gate()
+    made = recorder(slow)
+    record(made, 1)
+    assert slow.entered.wait(20)
+    record(made, 6_000, batched=True)
+    slow.opened.set()
+    made.close(20)
+    assert slow.batches == [1, 5_000, 1_000]
+    assert seqs(slow.events) == list(range(1, 6_002))
+
+
 @pytest.mark.parametrize("error", [ValueError("broken"), SystemExit(3), KeyboardInterrupt()], ids=repr)
 def test_a_broken_sink_is_logged_once_counted_and_tried_again(
     error: BaseException, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     broken, healthy = Failing(error, at=2), MemorySink()
     made = recorder(broken, healthy)
-    record(made, 4)
+    for _ in range(4):
+        record(made, 1)
+        assert broken.arrived.acquire(timeout=20)
     assert made.close(20) == ()
     assert broken.taken == [1]
     assert broken.batches == 4

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, TypeAlias
 
-from .._job import Status
+from paceline._job import Status
 
 if TYPE_CHECKING:
     from ._lanes import Flow, LaneState
@@ -55,8 +55,8 @@ class Entry:
         "label",
         "lane",
         "priority",
-        "stated",
         "state",
+        "stated",
         "status",
         "timer",
     )

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 
-from .._job import Status
+from paceline._job import Status
 from ._entries import Edge, Entry, GroupState, Leftover, Node, State, Timer
 from ._fair import FairQueues
 from ._lanes import LaneState
@@ -382,4 +382,6 @@ class Scheduler:
             needs_place = not (group.active or group.exempt or entry.state is State.RETURNING)
             if needs_place and not self.queues.places_free():
                 return WaitReason("active_groups", group.label)
-        return WaitReason("slot") if self.queues.first_lane() is lane else WaitReason("lane_share", lane.label)
+        return (
+            WaitReason("slot") if self.queues.first_lane() is lane else WaitReason("lane_share", lane.label)
+        )

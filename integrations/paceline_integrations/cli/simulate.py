@@ -129,7 +129,7 @@ def _serve(settings: SimulatorSettings, host: str, port: int) -> None:
 
     try:
         serve(settings, host=host, port=port, on_ready=announce)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise typer.BadParameter(f"cannot listen on {host} port {port}: {error}") from error
     except KeyboardInterrupt:
         raise typer.Exit(0) from None  # Ctrl-C is how it is meant to end

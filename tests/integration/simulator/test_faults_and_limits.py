@@ -247,10 +247,11 @@ def test_a_shared_cache_bounds_nothing_unless_asked(serve: Serve, connect: Conne
 def test_rates_make_prefill_and_decoding_take_their_time(serve: Serve, connect: Connect) -> None:
     client = connect(serve(prefill_rate=2000.0, decode_rate=100.0))
     begun = time.monotonic()
-    times: list[float] = []
-    for chunk in ask(client, stream=True, max_tokens=20):
-        if chunk.choices[0].delta.content:
-            times.append(time.monotonic() - begun)
+    times = [
+        time.monotonic() - begun
+        for chunk in ask(client, stream=True, max_tokens=20)
+        if chunk.choices[0].delta.content
+    ]
     ended = time.monotonic() - begun
     prefill = (len(DOCUMENT) // 4 + 5) / 2000
     assert times[0] >= prefill

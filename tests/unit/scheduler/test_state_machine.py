@@ -139,9 +139,10 @@ class Model:
         """What makes it impossible that this job ever runs."""
         found: list[Thing] = [node for node, need in task.edges if need and node.status not in {None, "succeeded"}]
         group = task.group
-        if group is not None and group.primer is not None and task is not group.primer:
-            if group.primer.status is not None and group.released_at is None:
-                found.append(group.primer)
+        if group is not None and group.released_at is None and not group.entry.run_on_failure:
+            primer = group.primer
+            if primer is not None and primer is not task and primer.status not in {None, "succeeded"}:
+                found.append(primer)
         return found
 
     def follow(self) -> list[Thing]:
