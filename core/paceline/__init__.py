@@ -130,8 +130,6 @@ __all__ = [
 ]
 
 # Tracebacks, logs and reprs show the public name.
-for _name in __all__:
-    _value = globals()[_name]
+for _value in [globals()[_name] for _name in __all__]:
     if isinstance(_value, type):
         _value.__module__ = __name__
-del _name, _value

@@ -65,7 +65,7 @@ class Attempts:
         error: BaseException | None = None
         try:
             output = await bound.execute(live.job, JobContext(live))
-        except BaseException as raised:  # whatever it is, it is this job's own end
+        except BaseException as raised:  # noqa: BLE001 - whatever it is, it is this job's own end
             error = raised.with_traceback(raised.__traceback__.tb_next if raised.__traceback__ else None)
         if self._run.closed:
             return
@@ -248,5 +248,5 @@ class Attempts:
             task = live.task
             if task is not None and not task.done():
                 # asyncio.run cancels and awaits every task it knows, for ever if one swallows that.
-                asyncio.tasks._unregister_task(task)  # type: ignore[attr-defined]  # documented for extensions
-                task._log_destroy_pending = False  # type: ignore[attr-defined]  # the engine has said so itself
+                asyncio.tasks._unregister_task(task)
+                task._log_destroy_pending = False  # type: ignore[attr-defined]  # the engine has said it

@@ -18,7 +18,7 @@ _log = logging.getLogger("paceline")
 
 
 async def drain(run: Run) -> None:
-    """Let everything that was accepted end; what waits for an answer that may never come is left or cancelled."""
+    """Let all that was accepted end; a suspended job stays as it is, and what waits for one is cancelled."""
     run.draining = True
     run.refuse_waiters()
     for group in tuple(run.groups.values()):
@@ -41,8 +41,8 @@ async def finish(run: Run, scope: Scope, error: BaseException | None) -> None:
     """Say what had to be abandoned, record the end, and let the sinks write what they have."""
     for live in run.attempts.abandoned:
         _log.warning(
-            "abandoned at the end of the run: attempt %d of job %r (%s), whose code ignored cancellation or is "
-            "still at work on a thread",
+            "abandoned at the end of the run: attempt %d of job %r (%s), whose code ignored cancellation "
+            "or is still at work on a thread",
             live.number,
             live.job.name,
             live.job.id,

@@ -154,7 +154,8 @@ class JobContext:
     async def ask(self, question: Any, *, schema: Any = None) -> NoReturn:
         """Ask a person, in a flow. An executor returns `Suspend` instead."""
         raise PacelineError(
-            f"ctx.ask works in flows only; job {self.job.name!r} asks by returning Suspend({question!r}, schema=...)"
+            f"ctx.ask works in flows only; job {self.job.name!r} asks by returning "
+            f"Suspend({question!r}, schema={schema!r})"
         )
 
     # The core's own.

@@ -12,7 +12,7 @@ from ._usage import Failure, Usage
 __all__ = ["CostUnit", "Costs"]
 
 CostUnit: TypeAlias = Literal["jobs", "tokens"] | Callable[[Job, Usage | None], float | None]
-"""The unit in which lanes are fair: jobs, tokens, or a function `cost(job, usage_or_None)`, None at dispatch."""
+"""The unit in which lanes are fair; a function is called as `cost(job, usage)`, with None at dispatch."""
 
 _log = logging.getLogger("paceline")
 
@@ -20,12 +20,13 @@ _log = logging.getLogger("paceline")
 class Costs:
     """Reserves before an attempt and states the real cost after it."""
 
-    __slots__ = ("_unit",)
+    __slots__ = ("_function", "_unit")
 
     def __init__(self, unit: CostUnit) -> None:
         if unit not in ("jobs", "tokens") and not callable(unit):
             raise ValueError(f'cost must be "jobs", "tokens" or a function of (job, usage), not {unit!r}')
         self._unit = unit
+        self._function = unit if callable(unit) else None
 
     def reservation(self, job: Job, stated: float | None) -> float | None:
         """What to reserve, or None for the mean of the lane's jobs. A cost function's errors are raised."""
@@ -33,7 +34,7 @@ class Costs:
             return stated
         if self._unit == "jobs":
             return 1.0
-        return None if self._unit == "tokens" else _checked(self._unit(job, None))
+        return None if self._function is None else _checked(self._function(job, None))
 
     def real(self, job: Job, usage: Usage | None, failure: Failure | None) -> float | None:
         """What an attempt cost; None where the reservation stands."""
@@ -41,11 +42,11 @@ class Costs:
             return 0.0  # refused before any work was done
         if self._unit == "jobs" or usage is None:
             return None
-        if self._unit == "tokens":
+        if self._function is None:
             return None if usage.tokens is None else float(usage.tokens)
         try:
-            return _checked(self._unit(job, usage))
-        except Exception:
+            return _checked(self._function(job, usage))
+        except Exception:  # noqa: BLE001 - logged
             # The work is done and its result is good: only its share in fairness is guessed.
             _log.exception("the cost function failed for job %s; its reservation stands", job.id)
             return None

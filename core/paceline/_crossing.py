@@ -89,7 +89,7 @@ def _accept(run: Run, payload: Any, given: SubmitOptions, future: JobFuture) -> 
     async def carry() -> None:
         try:
             record = await run.submit(payload, given)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - carried to the thread that submitted
             if not future.cancelled():
                 future.set_exception(error)
             return

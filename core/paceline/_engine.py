@@ -47,8 +47,8 @@ class Engine:
     these. `lanes`: shares of the slots besides "default". `slots`: how many attempts run at once. `cost`: the
     unit in which lanes are fair. `retry`: for jobs that say nothing of their own. `middleware`: around each
     attempt, the first outermost. `sinks`: where events go. `max_pending`: submit waits while that many jobs
-    wait to run. `max_active_groups`: groups whose followers run interleaved (default: slots). `grace`: seconds
-    to wait at the end for attempts that were cancelled. `run_id`: names the run in its events.
+    wait to run. `max_active_groups`: how many groups' followers run interleaved (default: slots). `grace`:
+    seconds to wait at the end for attempts that were cancelled. `run_id`: names the run in its events.
 
     Leaving the block normally waits for all jobs; leaving it by an error or Ctrl-C cancels them. An engine
     runs once, under asyncio or uvloop, and belongs to the loop in which it was entered.
@@ -73,11 +73,8 @@ class Engine:
         grace: float = 5.0,
         run_id: str | None = None,
     ) -> None:
-        default = (
-            ()
-            if any(isinstance(lane, Lane) and lane.name == "default" for lane in lanes)
-            else (Lane("default"),)
-        )
+        names = [getattr(lane, "name", None) for lane in lanes]
+        default = () if "default" in names else (Lane("default"),)
         self._settings = Settings(
             executor,
             (*default, *lanes),
@@ -104,8 +101,8 @@ class Engine:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             raise PacelineError(
-                "an Engine runs under asyncio or uvloop; under trio there is no asyncio loop to run attempts on: "
-                "start the program with asyncio.run(...) or anyio.run(..., backend='asyncio')"
+                "an Engine runs under asyncio or uvloop; under trio there is no loop to run "
+                "attempts on: start the program with asyncio.run(...) or anyio.run(..., backend='asyncio')"
             ) from None
         if self._run is not None:
             raise PacelineError("an Engine is opened once; make another one for another run")
@@ -156,7 +153,7 @@ class Engine:
     # Jobs.
 
     async def submit(self, payload: Any, **options: Unpack[SubmitOptions]) -> Handle:
-        """Hand in a job; see `SubmitOptions` for what may be said of it. Waits only where `max_pending` is set.
+        """Hand in a job; `SubmitOptions` tells what may be said of it. Waits only where `max_pending` is set.
 
         Inside a job of this engine the new one becomes its child: it is cancelled with it.
 
@@ -289,7 +286,7 @@ class Engine:
         reply(run, job_id, answer, question)
 
     def snapshot(self) -> Snapshot:
-        """Look at the engine: counts, lanes and their shares, why each waiting job waits, what was abandoned."""
+        """Look at the engine: counts, lanes and shares, why each waiting job waits, what was abandoned."""
         return take_snapshot(self._open("snapshot"))
 
     @property

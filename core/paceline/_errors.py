@@ -79,7 +79,7 @@ class JobSkipped(JobError):
 
 
 class JobSuspended(JobError):
-    """Raised when the awaited job rests on an open question; answer it with `engine.reply` and await again."""
+    """Raised when the awaited job rests on an open question: `engine.reply` answers it, then await again."""
 
 
 class TimeLimitExceeded(PacelineError, TimeoutError):
@@ -179,7 +179,7 @@ class ReplyRefused(PacelineError):
 
 
 class StreamRestarted(PacelineError):
-    """Raised out of `handle.stream()` when the job is tried again after chunks of the failed attempt were seen.
+    """Raised out of `handle.stream()` when the job is tried again after chunks were heard.
 
     Throw away what was shown and call `handle.stream()` again to follow the new attempt.
     """

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, cast, get_args
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
 from ._errors import PacelineError
@@ -182,6 +182,8 @@ def _serializer(kind: type[Any]) -> SchemaSerializer:
 
 @cache
 def _adapter() -> TypeAdapter[Event]:
+    from pydantic import Field  # noqa: PLC0415 - loads pydantic.types and annotated_types: 10 ms of the import
+
     return TypeAdapter(Annotated[Event, Field(discriminator="type")])
 
 

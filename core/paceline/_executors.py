@@ -36,7 +36,7 @@ class Bound:
             return _RETRYABLE
         try:
             failure = self._classify(error)
-        except Exception:
+        except Exception:  # noqa: BLE001 - logged
             _log.exception("executor %r failed to classify %r; taken as retryable", self.name, error)
             return _RETRYABLE
         if not isinstance(failure, Failure):
@@ -73,10 +73,12 @@ class Executors:
         if wanted is None:
             if self._default is None:
                 known = ", ".join(repr(name) for name in sorted(self._named))
+                if known:
+                    raise PacelineError(
+                        f"say which executor runs the job: executor= one of {known}, or an object"
+                    )
                 raise PacelineError(
-                    f"say which executor is to run the job: executor= one of {known}, or an object to run it with"
-                    if known
-                    else "the engine has no executor: give it one, Engine(executor), or name one at submit, executor=..."
+                    "the engine has no executor: give it one, Engine(executor), or the job: submit(..., executor=...)"
                 )
             return self._default
         if isinstance(wanted, str):

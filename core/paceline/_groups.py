@@ -51,7 +51,7 @@ class Group:
 
     @property
     def status(self) -> Status:
-        """How the group ended: the worst that befell a member; "running" before, "waiting" until one began."""
+        """How the group ended, by the worst that befell a member; before: "running", or "waiting"."""
         if self._group.status is not None:
             return self._group.status
         return "running" if self._group.begun else "waiting"
@@ -106,7 +106,7 @@ class Group:
         return [record.result() for record in members]
 
     async def as_completed(self) -> AsyncIterator[JobResult]:
-        """Yield each member's result as it ends or is suspended, until the group takes no more and all rest."""
+        """Yield each member's result as it ends or is suspended, until all do and the group is closed."""
         group = self._group
         ready: deque[Record] = deque()
         seen: set[Record] = set()

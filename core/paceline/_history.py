@@ -1,4 +1,4 @@
-"""What happened, told to the recorder: the one place where events are built, and only when somebody reads them."""
+"""What happened, told to the recorder: the one place where events are built, if anybody reads them."""
 
 from __future__ import annotations
 

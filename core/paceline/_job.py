@@ -1,7 +1,7 @@
 """A job as data, what became of it, and what it may ask of a person."""
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -76,12 +76,13 @@ class Suspend:
     @property
     def questions(self) -> tuple[Question, ...]:
         """The questions, numbered where they came without ids."""
-        asked: Any = self.question
-        if isinstance(asked, Question):
-            return (asked,)
-        if isinstance(asked, list | tuple) and asked and all(isinstance(each, Question) for each in asked):
-            return tuple(asked)
-        return (Question("1", asked, self.schema),)
+        several: Sequence[Any] = (
+            self.question if isinstance(self.question, list | tuple) else (self.question,)
+        )
+        asked = tuple(each for each in several if isinstance(each, Question))
+        if asked and len(asked) == len(several):
+            return asked
+        return (Question("1", self.question, self.schema),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class ErrorInfo:
 def _text(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception as broken:  # an exception whose own __str__ fails must not take the engine with it
+    except Exception as broken:  # noqa: BLE001 - an exception whose own __str__ fails must not take the engine with it
         return f"<no message: its __str__ raised {type(broken).__name__}>"
 
 

@@ -69,7 +69,7 @@ class _Source:
         except (StopIteration, StopAsyncIteration):
             self.over = True
             return
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised again once the results before it are out
             self.over = True
             self.error = error
             return

@@ -102,7 +102,7 @@ class MiddlewareStack:
         for on_end in self._end:
             try:
                 on_end(scope, error)
-            except Exception:
+            except Exception:  # noqa: BLE001 - logged
                 _log.exception("%r failed at the end of %s %r", on_end, scope.kind, scope.name)
 
 

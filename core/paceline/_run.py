@@ -213,7 +213,7 @@ class Run:
         finally:
             if place.done() and not place.cancelled() and place.exception() is None:
                 self._promised -= 1
-                # The caller accepts its job in the same step, or was cancelled and leaves its place to the next.
+                # The caller accepts its job in this step, or was cancelled and leaves its place to the next.
                 self.loop.call_soon(self.make_room)
             elif place in self._room:
                 self._room.remove(place)
@@ -582,7 +582,7 @@ def _adopt(parent: Record, child: Record) -> None:
 def _same(left: object, right: object) -> bool:
     try:
         return left is right or bool(left == right)
-    except Exception:  # arrays and the like, whose == is not a yes or no: two objects, two payloads
+    except Exception:  # noqa: BLE001 - arrays and the like, whose == is not a yes or no: two objects, two payloads
         return False
 
 

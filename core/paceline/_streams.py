@@ -108,5 +108,5 @@ class Stream:
         self._close(self._listener)
 
     def __del__(self) -> None:
-        # A loop that was left by `break` drops its iterator here; without this the job would go on feeding it.
+        # A loop that was left by `break` drops its iterator here; the job is not to go on feeding it.
         self._close(self._listener)

@@ -69,7 +69,7 @@ class _Thread(threading.Thread):
             error: BaseException | None = None
             try:
                 output = call()
-            except BaseException as raised:
+            except BaseException as raised:  # noqa: BLE001 - carried to the job, which ends by it
                 error = raised
             # Idle first: when the engine hears of the end and starts the next call, this thread can take it.
             waits = self._owner.keep(self)

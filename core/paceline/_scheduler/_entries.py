@@ -29,7 +29,7 @@ class State(IntEnum):
 
 
 class Timer:
-    """Something due at a time. A cancelled one lets go of its target at once; its shell is dropped when due."""
+    """Something due at a time. A cancelled one lets go of its target at once; its shell stays until then."""
 
     __slots__ = ("seq", "target", "when")
 

@@ -184,7 +184,7 @@ class LaneState:
             self.cold.put(flow, (-flow.level.priority, not group.begun, flow.turn))
 
     def choose(self, places: bool) -> Flow:
-        """The flow whose turn it is; to be asked only where one may run. `places`: a group may become active."""
+        """The flow whose turn it is, where one may run. `places`: another group may become active."""
         flow = self.open.first()
         other = self.cold.first() if places else None
         if flow is None or other is None:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 
 from paceline._job import Status
+
 from ._entries import Edge, Entry, GroupState, Leftover, Node, State, Timer
 from ._fair import FairQueues
 from ._lanes import LaneState

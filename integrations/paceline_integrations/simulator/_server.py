@@ -118,7 +118,8 @@ def serve(
         if on_ready is not None:
             on_ready(base_url)
 
-    _Server(Backend(settings or SimulatorSettings()), ready).run(sockets=[listener])
+    # Not the server's own `run`: with old versions of uvicorn it sets the event loop policy of the process.
+    asyncio.run(_Server(Backend(settings or SimulatorSettings()), ready).serve(sockets=[listener]))
 
 
 class Simulator:
@@ -210,7 +211,7 @@ class Simulator:
 
         try:
             self._server = _Server(self._backend, ready)
-            self._server.run(sockets=[listener])
+            asyncio.run(self._server.serve(sockets=[listener]))
         except BaseException as error:
             if started.done():
                 raise

@@ -36,9 +36,17 @@ def connect() -> Iterator[Connect]:
         yield make
 
 
+@pytest.fixture(scope="module")
+def plain_server() -> Iterator[Simulator]:
+    with Simulator() as server:
+        yield server
+
+
 @pytest.fixture
-def server(serve: Serve) -> Simulator:
-    return serve()
+def server(plain_server: Simulator) -> Simulator:
+    """A simulator as it is by default, with nothing done so far."""
+    plain_server.reset()
+    return plain_server
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def test_a_tool_is_called_whole_and_streamed_alike(client: OpenAI) -> None:
     whole = client.responses.create(model="simulator", input="call plot", tools=[TOOL])
     [call] = whole.output
     assert isinstance(call, ResponseFunctionToolCall)
-    assert Point.model_validate_json(call.arguments)
+    assert isinstance(Point.model_validate_json(call.arguments), Point)
     with client.responses.stream(model="simulator", input="call plot", tools=[TOOL]) as stream:
         types = {event.type for event in stream}
         [streamed] = stream.get_final_response().output

@@ -220,14 +220,26 @@ def pick(data: st.DataObject, items: Sequence[T]) -> T:
 class SchedulerMachine(RuleBasedStateMachine):
     """Everything an engine may ask of a scheduler, asked of both."""
 
-    @initialize(slots=st.integers(1, 4), places=st.none() | st.integers(1, 3), lanes=st.integers(1, 3))
-    def begin(self, slots: int, places: int | None, lanes: int) -> None:
+    @initialize(
+        slots=st.integers(1, 4),
+        places=st.none() | st.integers(1, 3),
+        lanes=st.integers(1, 3),
+        eager=st.booleans(),
+    )
+    def begin(self, slots: int, places: int | None, lanes: int, eager: bool) -> None:
         self.real = Scheduler(slots=slots, max_active_groups=places)
         self.model = Model(slots, slots if places is None else places)
+        self.eager = eager
         for number in range(lanes):
             self.real.set_lane(f"lane-{number}", 1.0, None)
 
     # What comes in.
+
+    @rule(count=st.integers(1, 4))
+    def add_plain_jobs(self, count: int) -> None:
+        lane = next(iter(self.real.lanes.values()))
+        for _ in range(count):
+            self._accept(Entry(f"job-{len(self.model.tasks)}", lane, None, 0.0, None), None, [])
 
     @rule(
         data=st.data(),
@@ -252,7 +264,9 @@ class SchedulerMachine(RuleBasedStateMachine):
         things: list[Thing] = [*(f for f in self.model.families if f is not family), *self.model.tasks][::-1]
         edge = st.tuples(st.integers(0, len(things) - 1), st.booleans())
         drawn = data.draw(st.just([]) | st.lists(edge, max_size=3), "after") if things else []
-        edges = [(things[index], need) for index, need in drawn]
+        self._accept(entry, family, [(things[index], need) for index, need in drawn])
+
+    def _accept(self, entry: Entry, family: Family | None, edges: list[tuple[Thing, bool]]) -> None:
         self.model.step += 1
         task = Task(entry, entry.lane, family, entry.priority, edges)
         self.model.tasks.append(task)
@@ -331,11 +345,15 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     # What runs.
 
-    @rule(most=st.integers(1, 5))
-    def start(self, most: int) -> None:
-        for _ in range(most):
-            if self._start_one() is None:
-                break
+    @rule()
+    def start(self) -> None:
+        self._start_one()
+
+    @invariant()
+    def start_all_that_can(self) -> None:
+        """An engine starts what it can after each change; but it may also fall behind, and let things pile up."""
+        while self.eager and self._start_one() is not None:
+            pass
 
     def _start_one(self) -> Task | None:
         model = self.model

@@ -43,7 +43,8 @@ def test_the_longer_of_two_waits_is_told() -> None:
     assert limiter.admit(60, 0.0) is None
     refusal = limiter.admit(1, 0.0)
     assert refusal is not None
-    assert (refusal.kind, refusal.retry_after) == ("requests", pytest.approx(60.0))
+    assert refusal.kind == "requests"
+    assert refusal.retry_after == pytest.approx(60.0)
 
 
 def test_what_never_fits_says_so() -> None:

@@ -26,7 +26,8 @@ def test_rates_of_zero_take_no_time() -> None:
 
 
 def test_slow_tokens_are_sent_one_by_one() -> None:
-    slow, sent, chunks = schedule(decode_rate=20.0), 0, []
+    slow, sent = schedule(decode_rate=20.0), 0
+    chunks: list[int] = []
     while sent < 10:
         sent = slow.next_chunk(sent, slow.due(sent) if sent else 100.0)
         chunks.append(sent)
