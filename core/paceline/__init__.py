@@ -46,6 +46,17 @@ from ._lane_handles import LaneHandle as LaneHandle
 from ._middleware import CallNext as CallNext, Middleware as Middleware, Scope as Scope
 from ._options import SubmitOptions as SubmitOptions
 from ._policies import GroupPolicy as GroupPolicy, Lane as Lane, RetryPolicy as RetryPolicy
+from ._report import (
+    AttemptReport as AttemptReport,
+    ErrorReport as ErrorReport,
+    GroupReport as GroupReport,
+    LaneReport as LaneReport,
+    QuestionReport as QuestionReport,
+    RunReport as RunReport,
+    RunTally as RunTally,
+    RunTotals as RunTotals,
+    TaskReport as TaskReport,
+)
 from ._scheduler import WaitReason as WaitReason
 from ._sinks import (
     CallbackSink as CallbackSink,
@@ -64,6 +75,7 @@ from ._usage import Cost as Cost, Failure as Failure, Usage as Usage, classify_h
 __all__ = [
     "AbandonedAttempt",
     "Attempt",
+    "AttemptReport",
     "AttemptTimeout",
     "CallNext",
     "CallbackSink",
@@ -75,12 +87,14 @@ __all__ = [
     "Engine",
     "EngineNotOpen",
     "ErrorInfo",
+    "ErrorReport",
     "Executor",
     "ExecutorLike",
     "Failure",
     "Group",
     "GroupContext",
     "GroupPolicy",
+    "GroupReport",
     "Handle",
     "IdleTimeout",
     "Job",
@@ -96,6 +110,7 @@ __all__ = [
     "KeyConflict",
     "Lane",
     "LaneHandle",
+    "LaneReport",
     "LaneSnapshot",
     "LoggingSink",
     "MemorySink",
@@ -105,10 +120,14 @@ __all__ = [
     "OpenGroup",
     "PacelineError",
     "Question",
+    "QuestionReport",
     "ReplyRefused",
     "RetryPolicy",
     "Role",
     "RunAgain",
+    "RunReport",
+    "RunTally",
+    "RunTotals",
     "Scope",
     "Sink",
     "Snapshot",
@@ -118,6 +137,7 @@ __all__ = [
     "StreamRestarted",
     "SubmitOptions",
     "Suspend",
+    "TaskReport",
     "TimeLimitExceeded",
     "UnknownName",
     "Usage",

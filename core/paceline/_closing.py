@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ._middleware import Scope
+from ._stopping import cancel_blocked, cancel_everything
 
 if TYPE_CHECKING:
     from ._run import Run
@@ -20,20 +21,20 @@ _log = logging.getLogger("paceline")
 async def drain(run: Run) -> None:
     """Let all that was accepted end; a suspended job stays as it is, and what waits for one is cancelled."""
     run.draining = True
-    run.refuse_waiters()
+    run.room.refuse()
     for group in tuple(run.groups.values()):
         if not group.closed:
             run.close_group(group)
     await _until(run, lambda: run.scheduler.at_rest)
-    run.cancel_blocked("the engine was left while it waited for a suspended job")
+    cancel_blocked(run, "the engine was left while it waited for a suspended job")
     await _grace(run)
 
 
 async def abort(run: Run, reason: str) -> None:
     """Cancel everything, and wait at most `grace` seconds for the attempts to end."""
     run.draining = True
-    run.refuse_waiters()
-    run.cancel_everything(reason)
+    run.room.refuse()
+    cancel_everything(run, reason)
     await _grace(run)
 
 

@@ -149,7 +149,7 @@ class JobContext:
         if not self._live.live:
             raise EngineNotOpen(f"job {self.job.id} has been given up; it cannot spawn another")
         options.setdefault("lane", self.job.lane)
-        return Handle(await self._live.run.submit(payload, options, self._live))
+        return Handle(await self._live.run.intake.submit(payload, options, self._live))
 
     async def ask(self, question: Any, *, schema: Any = None) -> NoReturn:
         """Ask a person, in a flow. An executor returns `Suspend` instead."""

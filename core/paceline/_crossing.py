@@ -14,6 +14,7 @@ from ._job import JobResult
 from ._live import CURRENT
 from ._options import SubmitOptions
 from ._parking import wait
+from ._stopping import cancel
 
 if TYPE_CHECKING:
     from ._run import Run
@@ -88,7 +89,7 @@ def submit_threadsafe(run: Run, payload: Any, given: SubmitOptions) -> JobFuture
 def _accept(run: Run, payload: Any, given: SubmitOptions, future: JobFuture) -> None:
     async def carry() -> None:
         try:
-            record = await run.submit(payload, given)
+            record = await run.intake.submit(payload, given)
         except BaseException as error:  # noqa: BLE001 - carried to the thread that submitted
             if not future.cancelled():
                 future.set_exception(error)
@@ -97,7 +98,7 @@ def _accept(run: Run, payload: Any, given: SubmitOptions, future: JobFuture) -> 
 
         def cancelled(done: concurrent.futures.Future[JobResult]) -> None:
             if done.cancelled():
-                run.from_thread(run.cancel, record, "its future was cancelled")
+                run.from_thread(cancel, run, record, "its future was cancelled")
 
         future.add_done_callback(cancelled)
 

@@ -163,7 +163,7 @@ class Engine:
             KeyConflict: if the key belongs to a job with another payload.
             EngineNotOpen, WrongLoop: if the engine is not open, or is open in another event loop.
         """
-        return Handle(await self._open("submit").submit(payload, options))
+        return Handle(await self._open("submit").intake.submit(payload, options))
 
     def submit_threadsafe(self, payload: Any, **options: Unpack[SubmitOptions]) -> JobFuture:
         """Hand in a job from another thread; the future gives its JobResult, or the error of submitting."""
@@ -225,8 +225,8 @@ class Engine:
         run = self._open("submit_group")
         run.check("submit_group")
         payloads = list(followers)
-        if run.settings.max_pending is not None and run.current() is None:
-            await run.room(run.settings.max_pending)
+        if run.current() is None:
+            await run.room.enter()
         return submit_members(
             open_group(run, GroupArguments(name, policy, metadata, options)), primer, payloads
         )

@@ -55,6 +55,7 @@ class Executors:
 
     def __init__(self, executor: object, middleware: MiddlewareStack) -> None:
         self.middleware = middleware
+        self.sees_submits = middleware.sees_submits
         self._named: dict[str, Bound] = {}
         self._default: Bound | None = None
         if isinstance(executor, Mapping) and not isinstance(executor, Executor):
@@ -78,7 +79,8 @@ class Executors:
                         f"say which executor runs the job: executor= one of {known}, or an object"
                     )
                 raise PacelineError(
-                    "the engine has no executor: give it one, Engine(executor), or the job: submit(..., executor=...)"
+                    "there is no executor: give the engine one, Engine(executor), or the job, "
+                    "submit(..., executor=...)"
                 )
             return self._default
         if isinstance(wanted, str):

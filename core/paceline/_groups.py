@@ -17,6 +17,7 @@ from ._options import GroupOptions, Options
 from ._parking import wait
 from ._policies import GroupPolicy
 from ._record import GroupRecord, Record
+from ._stopping import cancel_group
 
 if TYPE_CHECKING:
     from ._live import LiveAttempt
@@ -91,9 +92,8 @@ class Group:
         """
         run = self._group.run
         run.check("add_follower")
-        limit = run.settings.max_pending
-        if limit is not None and self._parent is None and run.current() is None:
-            await run.room(limit)
+        if self._parent is None and run.current() is None:
+            await run.room.enter()
         handle = self._add(payload, "follower", name)
         if self._keep:
             self._followers.append(handle)
@@ -145,7 +145,7 @@ class Group:
     def cancel(self, reason: str = "its group was cancelled") -> None:
         """Cancel all members that have not ended; the group takes no more."""
         self._group.run.check("group.cancel")
-        self._group.run.cancel_group(self._group, reason)
+        cancel_group(self._group.run, self._group, reason)
 
     def __repr__(self) -> str:
         return f"<Group {self.name!r} {self.status}>"
@@ -163,17 +163,9 @@ class Group:
         if role == "follower":
             key = f"{group.key}/follower/{group.submitted}"
             group.submitted += 1
-        record = run.add(
-            payload,
-            options,
-            self._parent,
-            lane=group.lane,
-            key=key,
-            group=group,
-            role=role,
-            after=group.after,
-        )
-        run.dispatch()
+        record = run.intake.add(payload, options, self._parent, group.lane, key, group=group, role=role)
+        if run.scheduler.may_start:
+            run.dispatch()
         return Handle(record)
 
 
@@ -238,10 +230,10 @@ def open_group(run: Run, arguments: GroupArguments) -> Group:
         raise NameTaken("group", name)
     options = Options(arguments.options, run.settings.retry)
     parent = run.current()
-    lane = run.lane(options.lane)
+    lane = run.intake.lane(options.lane)
     group = GroupRecord(run, name, lane, arguments.policy, options.priority, exempt=parent is not None)
     group.metadata = arguments.metadata
-    group.after = run.edges(options.after)
+    group.after = run.intake.edges(options.after)
     parent_id = None if parent is None else parent.job.id
     group.scope = Scope("group", f"{run.id}/{name}", name, run.id, parent_id, lane.label, arguments.metadata)
     run.executors.middleware.begin(group.scope)

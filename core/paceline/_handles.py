@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from ._job import JobResult, Question, Status
 from ._parking import wait
+from ._stopping import cancel
 from ._streams import Listener, Stream
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Handle:
         changes how the job ended.
         """
         self._record.run.check("handle.cancel")
-        return self._record.run.cancel(self._record, reason, grace)
+        return cancel(self._record.run, self._record, reason, grace)
 
     def stream(self) -> Stream:
         """Listen to what the job emits from now on; the iteration ends when the job ends or is suspended.

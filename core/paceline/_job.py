@@ -3,7 +3,7 @@
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 from ._usage import Usage
 
@@ -76,13 +76,11 @@ class Suspend:
     @property
     def questions(self) -> tuple[Question, ...]:
         """The questions, numbered where they came without ids."""
-        several: Sequence[Any] = (
-            self.question if isinstance(self.question, list | tuple) else (self.question,)
-        )
-        asked = tuple(each for each in several if isinstance(each, Question))
-        if asked and len(asked) == len(several):
-            return asked
-        return (Question("1", self.question, self.schema),)
+        asked: Any = self.question
+        several = cast("Sequence[object]", asked if isinstance(asked, list | tuple) else (asked,))
+        questions = tuple(each for each in several if isinstance(each, Question))
+        whole = bool(questions) and len(questions) == len(several)
+        return questions if whole else (Question("1", asked, self.schema),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +123,8 @@ def _text(error: BaseException) -> str:
         return f"<no message: its __str__ raised {type(broken).__name__}>"
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, this and JobResult: made for each job, and a frozen dataclass takes four times as long to make.
+@dataclass(slots=True)
 class Attempt:
     """One try at a job: its number from 1, its wall times in epoch seconds, and how it ended.
 
@@ -140,7 +139,7 @@ class Attempt:
     error: ErrorInfo | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class JobResult:
     """What became of a job. Asking for it (`handle.wait()`, `group.results()`) never raises.
 

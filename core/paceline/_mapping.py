@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ._job import JobResult
 from ._options import Options
 from ._parking import wait
+from ._stopping import cancel
 
 if TYPE_CHECKING:
     from ._live import LiveAttempt
@@ -82,6 +83,7 @@ class _Mapping:
         self._options = options
         self._name = name
         self._parent = parent
+        self._lane = run.intake.lane(options.lane)
         self._submitted = 0
         self._waiter: asyncio.Future[None] | None = None
         self._rested: deque[Record] = deque()
@@ -90,12 +92,11 @@ class _Mapping:
 
     async def submit(self, payload: Any) -> None:
         run = self._run
-        limit = run.settings.max_pending
-        if limit is not None and self._parent is None:
-            await run.room(limit)
+        if self._parent is None:
+            await run.room.enter()
         key = f"{self._name}[{self._submitted}]"
         self._submitted += 1
-        record = run.add(payload, self._options, self._parent, lane=run.lane(self._options.lane), key=key)
+        record = run.intake.add(payload, self._options, self._parent, self._lane, key)
         self.open[record] = None
 
         def rested() -> None:
@@ -132,4 +133,4 @@ class _Mapping:
         """The caller left the loop: what it would have yielded is not wanted."""
         for record in tuple(self.open)[::-1]:
             if record.status is None and not self._run.closed:
-                self._run.cancel(record, "the loop over map was left")
+                cancel(self._run, record, "the loop over map was left")

@@ -81,6 +81,11 @@ class MiddlewareStack:
                     f"{item!r} is no middleware: it offers none of around, on_submit, on_begin, on_end"
                 )
 
+    @property
+    def sees_submits(self) -> bool:
+        """Whether any wants to see jobs before they are accepted."""
+        return bool(self._submit)
+
     def wrap(self, execute: Execute) -> Execute:
         """The executor's method, surrounded."""
         for around in reversed(self._around):

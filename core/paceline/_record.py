@@ -70,6 +70,7 @@ class Record(Entry):
         accepted: float,
         stated: float | None,
         number: int,
+        bound: Bound,
     ) -> None:
         super().__init__(job.id, lane, group, job.priority if group is None else group.priority, stated)
         self.run = run
@@ -81,7 +82,7 @@ class Record(Entry):
         self.number = number
         """In order of acceptance."""
         self.parent: Record | None = None
-        self.bound: Bound | None = None
+        self.bound: Bound | None = bound
         """What runs it."""
         self.live: LiveAttempt | None = None
         """The attempt that runs now."""

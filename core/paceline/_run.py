@@ -10,39 +10,33 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from contextvars import copy_context
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakValueDictionary
 
 from ._attempts import Attempts
-from ._edges import as_edge
 from ._errors import (
-    Closed,
-    DeadlineExceeded,
     EngineNotOpen,
-    JobCancelled,
-    KeyConflict,
     PacelineError,
     RunAgain,
     StreamRestarted,
     TimeLimitExceeded,
-    UnknownName,
     WrongLoop,
 )
 from ._executors import Executors
 from ._history import History
-from ._job import Job, Role, Suspend
+from ._intake import Intake
+from ._job import Suspend
 from ._live import CURRENT, LiveAttempt
 from ._loop import hooks
-from ._options import Options, SubmitOptions
 from ._parking import resume
 from ._record import GroupRecord, Record
 from ._recorder import Recorder
-from ._scheduler import Edge, Leftover, Node, Scheduler, State
+from ._room import Room
+from ._scheduler import Leftover, Node, Scheduler
 from ._settings import Settings
+from ._stopping import cancel_children, end_group
 from ._usage import Failure
 
 if TYPE_CHECKING:
@@ -79,7 +73,6 @@ class Run:
         """Jobs that have not ended, by id."""
         self.groups: dict[str, GroupRecord] = {}
         """Groups that have not ended, by name."""
-        self.keys: WeakValueDictionary[str, Record] = WeakValueDictionary()
         self.counts = {"succeeded": 0, "failed": 0, "cancelled": 0, "skipped": 0}
         self.tasks: set[asyncio.Task[Any]] = set()
         """The engine's own tasks."""
@@ -92,153 +85,16 @@ class Run:
         """Groups to cancel because of a follower that failed, once what ended with it is settled."""
         self._named: WeakValueDictionary[str, GroupRecord] = WeakValueDictionary()
         """The last group of each name, as far as somebody holds it."""
-        self._number = 0
-        self._tag = f"{self.hooks.random.getrandbits(32):08x}"
-        self._plain = Options({}, settings.retry)
         self._timer: asyncio.TimerHandle | None = None
-        self._room: deque[asyncio.Future[None]] = deque()
-        self._promised = 0
+        self.room = Room(self, settings.max_pending)
+        self.intake = Intake(self)
         for lane in settings.lanes:
             self.scheduler.set_lane(lane.name, lane.weight, lane.max_running)
-
-    # Jobs come in.
-
-    async def submit(self, payload: Any, given: SubmitOptions, parent: LiveAttempt | None = None) -> Record:
-        """Accept a job, once there is room for it."""
-        options = Options(given, self.settings.retry) if given else self._plain
-        self.check("submit")
-        parent = parent or self.current()
-        if self.settings.max_pending is not None and parent is None:
-            await self.room(self.settings.max_pending)
-        return self.accept(payload, options, parent)
-
-    def accept(self, payload: Any, options: Options, parent: LiveAttempt | None) -> Record:
-        """Accept a job that belongs to no group, or find the one that its key names already."""
-        if options.key is not None:
-            known = self.keys.get(options.key)
-            if known is not None:
-                if not _same(known.job.payload, payload):
-                    raise KeyConflict(options.key, known.job.id)
-                return known
-        record = self.add(payload, options, parent, lane=self.lane(options.lane), key=options.key)
-        if options.key is not None:
-            self.keys[options.key] = record
-        self.dispatch()
-        return record
-
-    def add(
-        self,
-        payload: Any,
-        options: Options,
-        parent: LiveAttempt | None,
-        *,
-        lane: LaneState,
-        key: str | None,
-        group: GroupRecord | None = None,
-        role: Role = "job",
-        after: Sequence[Edge] | None = None,
-    ) -> Record:
-        """Hand a job to the scheduler."""
-        if self.draining and parent is None:
-            raise EngineNotOpen("the engine is closing and takes no more jobs")
-        bound = self.executors.bind(options.executor)
-        now = self.loop.time()
-        self._number = number = self._number + 1
-        job_id = f"{int(self.hooks.wall(now) * 1000):012x}{number:08x}{self._tag}"
-        job = Job(
-            job_id,
-            options.name or key or job_id,
-            bound.name,
-            payload,
-            lane.label,
-            None if group is None else group.label,
-            role,
-            None if parent is None else parent.job.id,
-            key,
-            options.priority,
-            options.config,
-            options.metadata,
-            {},
-        )
-        self.executors.middleware.submit(job)
-        stated = self.settings.costs.reservation(job, options.cost)
-        record = Record(self, job, lane, group, options, copy_context(), now, stated, number)
-        record.bound = bound
-        edges = self.edges(options.after) if after is None else after
-        if group is not None:
-            group.unended[record] = None
-            if role == "primer":
-                group.primer = record
-        if parent is not None:
-            _adopt(parent.record, record)
-        self.records[job_id] = record
-        if options.deadline is not None:
-            record.deadline = self.loop.call_at(
-                now + options.deadline, self._deadline, record, options.deadline
-            )
-        self.history.submitted(record, [node.label for node, _ in edges])
-        ended = self.scheduler.add(record, now, edges)
-        if ended:
-            self.settle(ended)
-        return record
-
-    def edges(self, after: Iterable[object]) -> list[Edge]:
-        """What `after=` says, as edges."""
-        return [as_edge(self, each) for each in after]
-
-    def lane(self, name: str) -> LaneState:
-        """The lane of that name, if it takes jobs."""
-        lane = self.scheduler.lanes.get(name)
-        if lane is None:
-            raise UnknownName(
-                "lane", name, self.scheduler.lanes, f"create it with engine.lane({name!r}, weight=1.0)"
-            )
-        if lane.closed:
-            raise Closed("lane", name, f"open it again with engine.lane({name!r}, weight=...)")
-        return lane
 
     def current(self) -> LiveAttempt | None:
         """The attempt of this run that the caller's code runs in, if it is still alive."""
         live = CURRENT.get()
         return live if live is not None and live.run is self and live.live else None
-
-    async def room(self, limit: int) -> None:
-        """Wait until fewer than `limit` jobs wait to run; first come, first served."""
-        if not self._room and self.pending + self._promised < limit:
-            return
-        place: asyncio.Future[None] = self.loop.create_future()
-        self._room.append(place)
-        try:
-            await place
-        finally:
-            if place.done() and not place.cancelled() and place.exception() is None:
-                self._promised -= 1
-                # The caller accepts its job in this step, or was cancelled and leaves its place to the next.
-                self.loop.call_soon(self.make_room)
-            elif place in self._room:
-                self._room.remove(place)
-
-    @property
-    def pending(self) -> int:
-        """Jobs that wait to run, for whatever reason but an answer."""
-        states = self.scheduler.states
-        return states[State.BLOCKED] + states[State.READY] + states[State.BACKOFF]
-
-    def make_room(self) -> None:
-        """Let in as many of those that wait for room as there is room for."""
-        limit = self.settings.max_pending
-        while self._room and limit is not None and self.pending + self._promised < limit:
-            place = self._room.popleft()
-            if not place.done():
-                self._promised += 1
-                place.set_result(None)
-
-    def refuse_waiters(self) -> None:
-        """Nobody who waits for room will get any."""
-        while self._room:
-            place = self._room.popleft()
-            if not place.done():
-                place.set_exception(EngineNotOpen("the engine is closing and takes no more jobs"))
 
     # Jobs start.
 
@@ -252,8 +108,8 @@ class Run:
             else:
                 self.attempts.start(record, self.loop.time())
         self._set_timer()
-        if self._room:
-            self.make_room()
+        if self.room.queued:
+            self.room.make()
         if self.on_idle is not None:
             self.on_idle()
 
@@ -322,7 +178,7 @@ class Run:
         self.history.retried(record, error, delay, live.usage)
         self._restart_streams(record)
         self.scheduler.retry(record, now + delay)
-        self.cancel_children(record, "its parent is tried again")
+        cancel_children(self, record, "its parent is tried again")
 
     def _again(self, record: Record, payload: object) -> None:
         record.close_attempt("again")
@@ -330,7 +186,7 @@ class Run:
         self.history.retried(record, None, 0.0, None)
         self._restart_streams(record)
         self.scheduler.again(record)
-        self.cancel_children(record, "its parent is run again")
+        cancel_children(self, record, "its parent is run again")
 
     def _suspended(self, record: Record, suspend: Suspend) -> None:
         record.close_attempt("suspended")
@@ -358,7 +214,7 @@ class Run:
                 self._settle_group(node)
         while self._doomed:
             group, reason = self._doomed.pop()
-            self._end_group(group, reason)
+            end_group(self, group, reason)
 
     def _settle_job(self, record: Record) -> None:
         status = cast("Any", record.status)
@@ -435,63 +291,6 @@ class Run:
             group.announced = True
             self.history.group_released(group, by)
 
-    # Cancelling.
-
-    def cancel(self, record: Record, reason: str, grace: float | None = None) -> bool:
-        """Cancel a job and its children; whether it had not ended yet."""
-        if record.status is not None:
-            return False
-        self._stop(
-            record, "cancelled", lambda each: JobCancelled(each.job.id, each.job.name, reason), reason, grace
-        )
-        self.dispatch()
-        return True
-
-    def _stop(
-        self,
-        record: Record,
-        status: Any,
-        error: Callable[[Record], BaseException],
-        reason: str,
-        grace: float | None = None,
-    ) -> None:
-        now = self.loop.time()
-        if record.live is not None:
-            self.attempts.give_up(record.live, reason, grace)
-        children = tuple(record.children or ())
-        record.error = error(record)
-        self.settle(self.scheduler.end(record, status, now))
-        self._cancel_all(children, f"its parent {record.job.name!r} ended: {reason}", grace)
-
-    def _cancel_all(self, records: Iterable[Record], reason: str, grace: float | None = None) -> None:
-        # The latest first: what waits for another job of these is cancelled too, not skipped because of it.
-        stack = list(records)
-        while stack:
-            each = stack.pop()
-            if each.status is not None:
-                continue
-            stack.extend(each.children or ())
-            if each.live is not None:
-                self.attempts.give_up(each.live, reason, grace)
-            each.error = JobCancelled(each.job.id, each.job.name, reason)
-            self.settle(self.scheduler.end(each, "cancelled", self.loop.time()))
-
-    def cancel_children(self, record: Record, reason: str) -> None:
-        """Cancel what a job had started and what has not ended."""
-        if record.children:
-            self._cancel_all(tuple(record.children), reason)
-
-    def cancel_group(self, group: GroupRecord, reason: str) -> None:
-        """Cancel all members that have not ended; an open group takes no more."""
-        self._end_group(group, reason)
-        self.dispatch()
-
-    def _end_group(self, group: GroupRecord, reason: str) -> None:
-        if group.status is None:
-            group.closed = True
-            self._cancel_all(tuple(group.unended), reason)
-            self.settle(self.scheduler.close_group(group, self.loop.time()))
-
     def enter_group(self, group: GroupRecord) -> None:
         """Take in a group and give it its positional key: its name, or `name#n` for the nth of that name.
 
@@ -525,25 +324,6 @@ class Run:
             tell()
         self.dispatch()
 
-    def cancel_everything(self, reason: str) -> None:
-        """Cancel all that has not ended."""
-        self._cancel_all(tuple(self.records.values()), reason)
-        for group in tuple(self.groups.values()):
-            self._end_group(group, reason)
-        self.dispatch()
-
-    def cancel_blocked(self, reason: str) -> None:
-        """Cancel what waits for jobs that rest; the resting ones stay as they are."""
-        blocked = [record for record in self.records.values() if not record.resting]
-        self._cancel_all(blocked, reason)
-        self.dispatch()
-
-    def _deadline(self, record: Record, seconds: float) -> None:
-        if record.status is None:
-            error = DeadlineExceeded(f"not ended {seconds:g} s after it was accepted (its deadline)", seconds)
-            self._stop(record, "failed", lambda _: error, str(error))
-            self.dispatch()
-
     # Other threads, and other tasks.
 
     def keep(self, task: asyncio.Task[Any]) -> None:
@@ -570,20 +350,6 @@ class Run:
         except RuntimeError:
             if not self.loop.is_closed():
                 raise
-
-
-def _adopt(parent: Record, child: Record) -> None:
-    child.parent = parent
-    if parent.children is None:
-        parent.children = set()
-    parent.children.add(child)
-
-
-def _same(left: object, right: object) -> bool:
-    try:
-        return left is right or bool(left == right)
-    except Exception:  # noqa: BLE001 - arrays and the like, whose == is not a yes or no: two objects, two payloads
-        return False
 
 
 def _error_of(cause: Node | None) -> BaseException:

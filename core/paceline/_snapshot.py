@@ -82,7 +82,7 @@ def take_snapshot(run: Run) -> Snapshot:
         slots=run.slots,
         slots_used=scheduler.queues.used,
         counts={
-            "waiting": run.pending,
+            "waiting": scheduler.pending,
             "running": states[State.RUNNING] + parked,
             "suspended": states[State.SUSPENDED],
             **run.counts,

@@ -46,6 +46,16 @@ class Scheduler:
         self._timer_seq = 0
         self._settling = 0
 
+    @property
+    def may_start(self) -> bool:
+        """Whether `next` may have anything to say."""
+        return self.queues.used < self.queues.slots and self.queues.ready > 0
+
+    @property
+    def pending(self) -> int:
+        """Jobs that wait to run, for whatever reason but an answer."""
+        return self.states[State.BLOCKED] + self.states[State.READY] + self.states[State.BACKOFF]
+
     # Lanes.
 
     @property

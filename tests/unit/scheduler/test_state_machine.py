@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
@@ -16,6 +17,9 @@ from paceline._scheduler import Entry, GroupState, LaneState, Leftover, Node, Sc
 T = TypeVar("T")
 QUEUED = (State.READY, State.RETURNING)
 AT_REST = (State.BLOCKED, State.SUSPENDED, State.ENDED)
+WHICH = st.integers(0, 60)
+"""Which of those there are, by number: what comes out is short to read, and can be rolled by dice as well."""
+EDGES = st.just([]) | st.lists(st.tuples(WHICH, st.booleans()), max_size=3)
 ENDS: tuple[Status, ...] = ("succeeded", "failed", "cancelled")
 
 
@@ -212,9 +216,8 @@ def verdict(family: Family) -> Status:
     return next((status for status in worst if status in found), "succeeded")
 
 
-def pick(data: st.DataObject, items: Sequence[T]) -> T:
-    """One of them, drawn by its number: a number is all that a failure has to print."""
-    return items[data.draw(st.integers(0, len(items) - 1))]
+def pick(which: int, items: Sequence[T]) -> T:
+    return items[which % len(items)]
 
 
 class SchedulerMachine(RuleBasedStateMachine):
@@ -242,29 +245,29 @@ class SchedulerMachine(RuleBasedStateMachine):
             self._accept(Entry(f"job-{len(self.model.tasks)}", lane, None, 0.0, None), None, [])
 
     @rule(
-        data=st.data(),
+        which=WHICH,
+        after=EDGES,
         priority=st.sampled_from([0.0, 0.0, 0.0, 5.0, -1.0]),
         stated=st.none() | st.sampled_from([0.0, 1.0, 10.0]),
     )
-    def add_job(self, data: st.DataObject, priority: float, stated: float | None) -> None:
-        lane = pick(data, list(self.real.lanes.values()))
-        self._add(data, Entry(f"job-{len(self.model.tasks)}", lane, None, priority, stated), None)
+    def add_job(self, which: int, after: list[tuple[int, bool]], priority: float, stated: float | None) -> None:
+        lane = pick(which, list(self.real.lanes.values()))
+        self._add(after, Entry(f"job-{len(self.model.tasks)}", lane, None, priority, stated), None)
 
     @precondition(lambda self: self.open_families())
-    @rule(data=st.data(), primer=st.booleans(), stated=st.none() | st.sampled_from([1.0, 10.0]))
-    def add_member(self, data: st.DataObject, primer: bool, stated: float | None) -> None:
-        family = pick(data, self.open_families())
+    @rule(which=WHICH, after=EDGES, primer=st.booleans(), stated=st.none() | st.sampled_from([1.0, 10.0]))
+    def add_member(self, which: int, after: list[tuple[int, bool]], primer: bool, stated: float | None) -> None:
+        family = pick(which, self.open_families())
         entry = Entry(f"job-{len(self.model.tasks)}", family.lane, family.entry, family.priority, stated)
         if primer and family.primer is None:
             family.entry.primer = entry
-        self._add(data, entry, family)
+        self._add(after, entry, family)
 
-    def _add(self, data: st.DataObject, entry: Entry, family: Family | None) -> None:
+    def _add(self, after: list[tuple[int, bool]], entry: Entry, family: Family | None) -> None:
         # The newest is where most of the trouble is: a job after jobs that have just been added.
         things: list[Thing] = [*(f for f in self.model.families if f is not family), *self.model.tasks][::-1]
-        edge = st.tuples(st.integers(0, len(things) - 1), st.booleans())
-        drawn = data.draw(st.just([]) | st.lists(edge, max_size=3), "after") if things else []
-        self._accept(entry, family, [(things[index], need) for index, need in drawn])
+        edges = [(pick(which, things), need) for which, need in after if things]
+        self._accept(entry, family, edges)
 
     def _accept(self, entry: Entry, family: Family | None, edges: list[tuple[Thing, bool]]) -> None:
         self.model.step += 1
@@ -277,7 +280,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         self._agree(self.real.add(entry, self.model.now, [(node.entry, need) for node, need in edges]))
 
     @rule(
-        data=st.data(),
+        which=WHICH,
         priority=st.sampled_from([0.0, 0.0, 5.0]),
         capacity=st.none() | st.integers(1, 2),
         settle=st.sampled_from([0.0, 2.0]),
@@ -285,13 +288,13 @@ class SchedulerMachine(RuleBasedStateMachine):
     )
     def open_group(
         self,
-        data: st.DataObject,
+        which: int,
         priority: float,
         capacity: int | None,
         settle: float,
         flags: tuple[bool, int],
     ) -> None:
-        lane = pick(data, list(self.real.lanes.values()))
+        lane = pick(which, list(self.real.lanes.values()))
         group = GroupState(
             f"group-{len(self.model.families)}",
             lane,
@@ -307,9 +310,9 @@ class SchedulerMachine(RuleBasedStateMachine):
         return [f for f in self.model.families if not f.closed]
 
     @precondition(lambda self: self.open_families())
-    @rule(data=st.data())
-    def close_group(self, data: st.DataObject) -> None:
-        family = pick(data, self.open_families())
+    @rule(which=WHICH)
+    def close_group(self, which: int) -> None:
+        family = pick(which, self.open_families())
         self.model.step += 1
         family.closed = True
         self._agree(self.real.close_group(family.entry, self.model.now))
@@ -318,18 +321,18 @@ class SchedulerMachine(RuleBasedStateMachine):
         return [f for f in self.model.families if f.primer is not None and f.primer.status is None]
 
     @precondition(lambda self: self.releasable())
-    @rule(data=st.data())
-    def release(self, data: st.DataObject) -> None:
-        family = pick(data, self.releasable())
+    @rule(which=WHICH)
+    def release(self, which: int) -> None:
+        family = pick(which, self.releasable())
         self.model.step += 1
         self.real.release(family.entry, self.model.now)
         self.model.release(family)
         self._agree(())
 
-    @rule(data=st.data(), weight=st.sampled_from([0.5, 1.0, 5.0]), capacity=st.none() | st.integers(1, 3))
-    def change_lane(self, data: st.DataObject, weight: float, capacity: int | None) -> None:
+    @rule(which=WHICH, weight=st.sampled_from([0.5, 1.0, 5.0]), capacity=st.none() | st.integers(1, 3))
+    def change_lane(self, which: int, weight: float, capacity: int | None) -> None:
         names = [*self.real.lanes, f"lane-{len(self.real.lanes)}"]
-        self.real.set_lane(pick(data, names), weight, capacity)
+        self.real.set_lane(pick(which, names), weight, capacity)
 
     def idle_lanes(self) -> list[LaneState]:
         busy = {t.lane for t in self.model.tasks if t.status is None} | {t.lane for t in self.model.holding()}
@@ -337,9 +340,9 @@ class SchedulerMachine(RuleBasedStateMachine):
         return [lane for lane in self.real.lanes.values() if lane not in busy]
 
     @precondition(lambda self: len(self.real.lanes) > 1 and self.idle_lanes())
-    @rule(data=st.data())
-    def drop_lane(self, data: st.DataObject) -> None:
-        lane = pick(data, self.idle_lanes())
+    @rule(which=WHICH)
+    def drop_lane(self, which: int) -> None:
+        lane = pick(which, self.idle_lanes())
         assert not lane.unfinished
         self.real.drop_lane(lane)
 
@@ -389,24 +392,24 @@ class SchedulerMachine(RuleBasedStateMachine):
         return [t for t in self.model.tasks if t.state in states]
 
     @precondition(lambda self: self.tasks_in(State.RUNNING))
-    @rule(data=st.data())
-    def park(self, data: st.DataObject) -> None:
-        task = pick(data, self.tasks_in(State.RUNNING))
+    @rule(which=WHICH)
+    def park(self, which: int) -> None:
+        task = pick(which, self.tasks_in(State.RUNNING))
         self.real.park(task.entry)
         task.state = State.PARKED
 
     @precondition(lambda self: self.tasks_in(State.PARKED))
-    @rule(data=st.data())
-    def unpark(self, data: st.DataObject) -> None:
-        task = pick(data, self.tasks_in(State.PARKED))
+    @rule(which=WHICH)
+    def unpark(self, which: int) -> None:
+        task = pick(which, self.tasks_in(State.PARKED))
         self.model.step += 1
         self.real.unpark(task.entry)
         self.model.queue(task, State.RETURNING)
 
     @precondition(lambda self: self.tasks_in(State.RETURNING))
-    @rule(data=st.data())
-    def repark(self, data: st.DataObject) -> None:
-        task = pick(data, self.tasks_in(State.RETURNING))
+    @rule(which=WHICH)
+    def repark(self, which: int) -> None:
+        task = pick(which, self.tasks_in(State.RETURNING))
         self.real.repark(task.entry)
         task.state = State.PARKED
 
@@ -414,17 +417,17 @@ class SchedulerMachine(RuleBasedStateMachine):
         return self.tasks_in(State.RUNNING, State.PARKED, State.RETURNING)
 
     @precondition(lambda self: self.alive())
-    @rule(data=st.data(), cost=st.none() | st.sampled_from([0.0, 1.0, 100.0]), what=st.integers(0, 6))
-    def attempt_ends(self, data: st.DataObject, cost: float | None, what: int) -> None:
-        task = pick(data, self.alive())
+    @rule(which=WHICH, cost=st.none() | st.sampled_from([0.0, 1.0, 100.0]), what=st.integers(0, 6))
+    def attempt_ends(self, which: int, cost: float | None, what: int) -> None:
+        task = pick(which, self.alive())
         self.model.step += 1
         self.real.finish(task.entry, cost)
         self._becomes(task, what)
 
     @precondition(lambda self: self.alive())
-    @rule(data=st.data(), what=st.integers(0, 6))
-    def attempt_is_given_up(self, data: st.DataObject, what: int) -> None:
-        task = pick(data, self.alive())
+    @rule(which=WHICH, what=st.integers(0, 6))
+    def attempt_is_given_up(self, which: int, what: int) -> None:
+        task = pick(which, self.alive())
         self.model.step += 1
         leftover = self.real.abandon(task.entry)
         assert leftover.holds == (task.state is State.RUNNING)
@@ -432,9 +435,9 @@ class SchedulerMachine(RuleBasedStateMachine):
         self._becomes(task, what)
 
     @precondition(lambda self: self.model.left)
-    @rule(data=st.data(), cost=st.none() | st.sampled_from([0.0, 1.0, 100.0]))
-    def leftover_ends(self, data: st.DataObject, cost: float | None) -> None:
-        left = pick(data, self.model.left)
+    @rule(which=WHICH, cost=st.none() | st.sampled_from([0.0, 1.0, 100.0]))
+    def leftover_ends(self, which: int, cost: float | None) -> None:
+        left = pick(which, self.model.left)
         self.model.left.remove(left)
         self.real.gone(left[1], cost)
 
@@ -459,9 +462,9 @@ class SchedulerMachine(RuleBasedStateMachine):
         self._agree(ended, task)
 
     @precondition(lambda self: self.tasks_in(State.SUSPENDED))
-    @rule(data=st.data())
-    def answer(self, data: st.DataObject) -> None:
-        task = pick(data, self.tasks_in(State.SUSPENDED))
+    @rule(which=WHICH)
+    def answer(self, which: int) -> None:
+        task = pick(which, self.tasks_in(State.SUSPENDED))
         self.model.step += 1
         self.real.again(task.entry)
         self.model.queue(task, front=True)
@@ -470,9 +473,9 @@ class SchedulerMachine(RuleBasedStateMachine):
         return self.tasks_in(State.BLOCKED, State.READY, State.BACKOFF, State.SUSPENDED)
 
     @precondition(lambda self: self.waiting())
-    @rule(data=st.data(), status=st.sampled_from(["cancelled", "failed", "skipped", "succeeded"]))
-    def end_what_waits(self, data: st.DataObject, status: Status) -> None:
-        task = pick(data, self.waiting())
+    @rule(which=WHICH, status=st.sampled_from(["cancelled", "failed", "skipped", "succeeded"]))
+    def end_what_waits(self, which: int, status: Status) -> None:
+        task = pick(which, self.waiting())
         self.model.step += 1
         ended = self.real.end(task.entry, status, self.model.now)
         self.model.end(task, status)
@@ -578,3 +581,63 @@ class SchedulerMachine(RuleBasedStateMachine):
 
 TestSchedulerAgainstTheModel = SchedulerMachine.TestCase
 TestSchedulerAgainstTheModel.settings = settings(max_examples=150, stateful_step_count=60)
+
+
+def walk(seed: int, steps: int) -> None:
+    """One random life, in which nothing is more likely to be tried than what could go wrong together."""
+    dice = random.Random(seed)
+    machine = SchedulerMachine()
+    machine.begin(dice.randint(1, 4), dice.choice([None, 1, 2, 3]), dice.randint(1, 3), dice.random() < 0.7)
+    for _ in range(steps):
+        roll(machine, dice)
+        machine.start_all_that_can()
+        machine.states_agree()
+        machine.nothing_exceeds_what_it_may()
+        machine.every_wait_has_its_reason()
+    machine.teardown()
+
+
+def roll(machine: SchedulerMachine, dice: random.Random) -> None:
+    which = dice.randrange(60)
+    after = [(dice.randrange(60), dice.random() < 0.5) for _ in range(dice.choice([0, 0, 0, 1, 2]))]
+    cost = dice.choice([None, 0.0, 1.0, 100.0])
+    stated = dice.choice([None, 1.0, 10.0])
+    match dice.randrange(22):
+        case 0:
+            machine.add_plain_jobs(dice.randint(1, 4))
+        case 1:
+            machine.add_job(which, after, dice.choice([0.0, 5.0]), stated)
+        case 2 | 3 if machine.open_families():
+            machine.add_member(which, after, dice.random() < 0.4, stated)
+        case 4 if len(machine.open_families()) < 4:
+            machine.open_group(which, dice.choice([0.0, 5.0]), dice.choice([None, 1, 2]), dice.choice([0.0, 2.0]), (dice.random() < 0.3, dice.randrange(4)))
+        case 5 if machine.open_families() and dice.random() < 0.3:
+            machine.close_group(which)
+        case 6 if machine.releasable():
+            machine.release(which)
+        case 7 if dice.random() < 0.5:
+            machine.change_lane(which, dice.choice([0.5, 1.0, 5.0]), dice.choice([None, 1, 2, 3]))
+        case 8 if len(machine.real.lanes) > 1 and machine.idle_lanes():
+            machine.drop_lane(which)
+        case 9:
+            machine.start()
+        case 10 | 11 if machine.tasks_in(State.RUNNING):
+            machine.park(which)
+        case 12 | 13 if machine.tasks_in(State.PARKED):
+            machine.unpark(which)
+        case 14 if machine.tasks_in(State.RETURNING):
+            machine.repark(which)
+        case 15 | 16 if machine.alive():
+            machine.attempt_ends(which, cost, dice.randrange(7))
+        case 17 if machine.alive():
+            machine.attempt_is_given_up(which, dice.randrange(7))
+        case 18 if machine.model.left:
+            machine.leftover_ends(which, cost)
+        case 19 if machine.tasks_in(State.SUSPENDED):
+            machine.answer(which)
+        case 20 if machine.waiting() and dice.random() < 0.4:
+            machine.end_what_waits(which, dice.choice(ENDS))
+        case 21:
+            machine.time_passes(dice.randint(1, 4))
+        case _:
+            pass

@@ -1,0 +1,153 @@
+"""How jobs come in: checked, named, shown to the middleware, and handed to the scheduler."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+from ._edges import as_edge
+from ._errors import Closed, EngineNotOpen, KeyConflict, UnknownName
+from ._job import Job, Role
+from ._options import Options, SubmitOptions
+from ._record import GroupRecord, Record
+from ._stopping import pass_deadline
+
+if TYPE_CHECKING:
+    from ._live import LiveAttempt
+    from ._run import Run
+    from ._scheduler import Edge, LaneState
+
+__all__ = ["Intake"]
+
+
+class Intake:
+    """Accepts jobs for one run."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._keys: WeakValueDictionary[str, Record] = WeakValueDictionary()
+        """Jobs by the key that their submitter gave, while they are unfinished or somebody holds them."""
+        self._plain = Options({}, run.settings.retry)
+        self._number = 0
+        self._tag = f"{run.hooks.random.getrandbits(32):08x}"
+        self._stamp = ""
+        self._stamp_until = float("-inf")
+
+    async def submit(self, payload: Any, given: SubmitOptions, parent: LiveAttempt | None = None) -> Record:
+        """Accept a job that belongs to no group, once there is room; or find the one that its key names."""
+        run = self._run
+        run.check("submit")
+        if parent is None:
+            parent = run.current()
+            if parent is None and run.settings.max_pending is not None:
+                await run.room.enter()
+        options = Options(given, run.settings.retry) if given else self._plain
+        if options.key is not None:
+            known = self._keys.get(options.key)
+            if known is not None:
+                if not _same(known.job.payload, payload):
+                    raise KeyConflict(options.key, known.job.id)
+                return known
+        record = self.add(payload, options, parent, self.lane(options.lane), options.key)
+        if options.key is not None:
+            self._keys[options.key] = record
+        if run.scheduler.may_start:
+            run.dispatch()
+        return record
+
+    def add(
+        self,
+        payload: Any,
+        options: Options,
+        parent: LiveAttempt | None,
+        lane: LaneState,
+        key: str | None,
+        *,
+        group: GroupRecord | None = None,
+        role: Role = "job",
+    ) -> Record:
+        """Hand a job to the scheduler; what may start is dispatched by the caller."""
+        run = self._run
+        if run.draining and parent is None:
+            raise EngineNotOpen("the engine is closing and takes no more jobs")
+        bound = run.executors.bind(options.executor)
+        now = run.loop.time()
+        self._number = number = self._number + 1
+        job_id = f"{self._stamp if now < self._stamp_until else self._new_stamp(now)}{number:08x}{self._tag}"
+        job = Job(
+            job_id,
+            options.name or key or job_id,
+            bound.name,
+            payload,
+            lane.label,
+            None if group is None else group.label,
+            role,
+            None if parent is None else parent.job.id,
+            key,
+            options.priority,
+            options.config,
+            options.metadata,
+            {},
+        )
+        if run.executors.sees_submits:
+            run.executors.middleware.submit(job)
+        stated = run.settings.costs.reservation(job, options.cost)
+        if group is not None:
+            after: Sequence[Edge] = group.after
+        else:
+            after = self.edges(options.after) if options.after else ()
+        record = Record(run, job, lane, group, options, copy_context(), now, stated, number, bound)
+        if group is not None:
+            group.unended[record] = None
+            if role == "primer":
+                group.primer = record
+        if parent is not None:
+            _adopt(parent.record, record)
+        run.records[job_id] = record
+        if options.deadline is not None:
+            record.deadline = run.loop.call_at(
+                now + options.deadline, pass_deadline, run, record, options.deadline
+            )
+        if run.history.recorder.enabled:
+            run.history.submitted(record, [node.label for node, _ in after])
+        ended = run.scheduler.add(record, now, after)
+        if ended:
+            run.settle(ended)
+        return record
+
+    def lane(self, name: str) -> LaneState:
+        """The lane of that name, if it takes jobs."""
+        lanes = self._run.scheduler.lanes
+        lane = lanes.get(name)
+        if lane is None:
+            raise UnknownName("lane", name, lanes, f"create it with engine.lane({name!r}, weight=1.0)")
+        if lane.closed:
+            raise Closed("lane", name, f"open it again with engine.lane({name!r}, weight=...)")
+        return lane
+
+    def edges(self, after: Iterable[object]) -> list[Edge]:
+        """What `after=` says, as edges."""
+        return [as_edge(self._run, each) for each in after]
+
+    def _new_stamp(self, now: float) -> str:
+        """The part of an id by which ids sort: the wall time in milliseconds, kept while it is the same."""
+        milliseconds = int(self._run.hooks.wall(now) * 1000)
+        self._stamp = f"{milliseconds:012x}"
+        self._stamp_until = now + 0.001
+        return self._stamp
+
+
+def _adopt(parent: Record, child: Record) -> None:
+    child.parent = parent
+    if parent.children is None:
+        parent.children = set()
+    parent.children.add(child)
+
+
+def _same(left: object, right: object) -> bool:
+    try:
+        return left is right or bool(left == right)
+    except Exception:  # noqa: BLE001 - arrays and the like, whose == is not a yes or no: two objects, two payloads
+        return False

@@ -1,0 +1,95 @@
+"""Cancelling: jobs with their children, groups, and everything; what ends is settled at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ._errors import DeadlineExceeded, JobCancelled
+
+if TYPE_CHECKING:
+    from ._record import GroupRecord, Record
+    from ._run import Run
+
+__all__ = [
+    "cancel",
+    "cancel_blocked",
+    "cancel_children",
+    "cancel_everything",
+    "cancel_group",
+    "end_group",
+    "pass_deadline",
+]
+
+
+def cancel(run: Run, record: Record, reason: str, grace: float | None = None) -> bool:
+    """Cancel a job and its children; whether it had not ended yet."""
+    if record.status is not None:
+        return False
+    _cancel_all(run, (record,), reason, grace)
+    run.dispatch()
+    return True
+
+
+def cancel_children(run: Run, record: Record, reason: str) -> None:
+    """Cancel what a job has started and what has not ended."""
+    if record.children:
+        _cancel_all(run, tuple(record.children), reason)
+
+
+def cancel_group(run: Run, group: GroupRecord, reason: str) -> None:
+    """Cancel all members that have not ended; an open group takes no more."""
+    end_group(run, group, reason)
+    run.dispatch()
+
+
+def end_group(run: Run, group: GroupRecord, reason: str) -> None:
+    """The same, while something else is being settled: what may start now starts later."""
+    if group.status is None:
+        group.closed = True
+        _cancel_all(run, tuple(group.unended), reason)
+        run.settle(run.scheduler.close_group(group, run.loop.time()))
+
+
+def cancel_everything(run: Run, reason: str) -> None:
+    """Cancel all that has not ended."""
+    _cancel_all(run, tuple(run.records.values()), reason)
+    for group in tuple(run.groups.values()):
+        end_group(run, group, reason)
+    run.dispatch()
+
+
+def cancel_blocked(run: Run, reason: str) -> None:
+    """Cancel what waits for jobs that rest; the resting ones stay as they are."""
+    _cancel_all(run, [record for record in run.records.values() if not record.resting], reason)
+    run.dispatch()
+
+
+def pass_deadline(run: Run, record: Record, seconds: float) -> None:
+    """A job's deadline has passed: it fails, wherever it is, and its children are cancelled."""
+    if record.status is not None:
+        return
+    error = DeadlineExceeded(f"not ended {seconds:g} s after it was accepted (its deadline)", seconds)
+    if record.live is not None:
+        run.attempts.give_up(record.live, "deadline")
+    children = tuple(record.children or ())
+    record.error = error
+    run.settle(run.scheduler.end(record, "failed", run.loop.time()))
+    _cancel_all(run, children, f"its parent {record.job.name!r} passed its deadline")
+    run.dispatch()
+
+
+def _cancel_all(run: Run, records: Iterable[Record], reason: str, grace: float | None = None) -> None:
+    # The latest first: what waits for another job of these is cancelled too, not skipped because of it.
+    stack = [(record, reason) for record in records]
+    while stack:
+        record, why = stack.pop()
+        if record.status is not None:
+            continue
+        if record.children:
+            below = f"its parent {record.job.name!r} was cancelled: {why}"
+            stack.extend((child, below) for child in record.children)
+        if record.live is not None:
+            run.attempts.give_up(record.live, "cancelled", grace)
+        record.error = JobCancelled(record.job.id, record.job.name, why)
+        run.settle(run.scheduler.end(record, "cancelled", run.loop.time()))
