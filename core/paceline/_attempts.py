@@ -40,14 +40,16 @@ class Attempts:
         self._lock = threading.Lock()
         self.abandoned: dict[LiveAttempt, asyncio.TimerHandle] = {}
 
-    def start(self, record: Record, now: float) -> None:
+    def start(self, record: Record) -> None:
         """Begin the next attempt of a job that has its slot."""
+        now = self._loop.time()
         record.tries = number = record.tries + 1
         record.live = live = LiveAttempt(self._run, record, number, now)
-        waited = now - (record.accepted if record.ended is None else record.ended)
+        if self._run.history.recorder.enabled:
+            waited = now - (record.accepted if record.ended is None else record.ended)
+            self._run.history.started(live, waited)
         record.started = now
         record.ended = None
-        self._run.history.started(live, waited)
         context = None if record.context is None else record.context.copy()
         # Not loop.create_task: under an eager task factory the job would start inside its own dispatch.
         live.task = asyncio.Task(self._attempt(live), loop=self._loop, name=record.job.id, context=context)

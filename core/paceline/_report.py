@@ -304,7 +304,10 @@ class _Sums:
             self.usage = result.usage if self.usage is None else self.usage + result.usage
 
     def state(self) -> Status:
-        return next((status for status in _WORST_FIRST if self.counts[status]), "succeeded")
+        for status in _WORST_FIRST:
+            if self.counts[status]:
+                return status
+        return "succeeded"
 
     def totals(self) -> RunTotals:
         usage = self.usage or Usage()

@@ -101,13 +101,14 @@ class Run:
     def dispatch(self) -> None:
         """Start, or let go on, whatever the scheduler lets run."""
         scheduler = self.scheduler
-        while (entry := scheduler.next()) is not None:
+        while scheduler.may_start and (entry := scheduler.next()) is not None:
             record = cast("Record", entry)
             if record.live is not None:
                 resume(self, record.live)
             else:
-                self.attempts.start(record, self.loop.time())
-        self._set_timer()
+                self.attempts.start(record)
+        if scheduler.timers or self._timer is not None:
+            self._set_timer()
         if self.room.queued:
             self.room.make()
         if self.on_idle is not None:
@@ -137,22 +138,23 @@ class Run:
         """An attempt ended by itself: say what becomes of its job."""
         record = live.record
         record.live = None
-        record.ended = self.loop.time()
+        record.ended = now = self.loop.time()
         failure = None
         if error is not None and not isinstance(error, RunAgain):
             failure = cast("Any", record.bound).judge(error)
         self.scheduler.finish(record, self.settings.costs.real(live.job, live.usage, failure))
-        if failure is not None and error is not None:
+        if error is None:
+            if isinstance(output, Suspend):
+                self._suspended(record, output)
+            else:
+                record.output = output
+                self.settle(self.scheduler.end(record, "succeeded", now))
+        elif failure is None:
+            self._again(record, cast("RunAgain", error).payload)
+        else:
             self._failed(record, error, failure, live)
             if isinstance(error, KeyboardInterrupt) and self.on_interrupt is not None:
                 self.on_interrupt(error)
-        elif isinstance(error, RunAgain):
-            self._again(record, error.payload)
-        elif isinstance(output, Suspend):
-            self._suspended(record, output)
-        else:
-            record.output = output
-            self.settle(self.scheduler.end(record, "succeeded", record.ended))
         self.dispatch()
 
     def attempt_timed_out(self, live: LiveAttempt, error: TimeLimitExceeded) -> None:
@@ -224,9 +226,9 @@ class Run:
         del self.records[record.job.id]
         if record.parent is not None and record.parent.children is not None:
             record.parent.children.discard(record)
-        charged = record.charged if record.tries else None
         record.drop_work()
-        self.history.ended(record, charged)
+        if self.history.recorder.enabled:
+            self.history.ended(record, record.charged if record.tries else None)
         if record.lane.closed:
             self._forget_lane(record.lane)
         group = record.group_record
@@ -242,13 +244,15 @@ class Run:
 
     def _rested(self, record: Record) -> None:
         """The job has ended or is suspended: tell whoever waits for that."""
-        listeners, record.listeners = record.listeners, None
-        for listener in listeners or ():
-            listener.end()
-        on_rest, record.on_rest = record.on_rest, None
-        for callback in on_rest or ():
-            callback()
-        if record.group_record is not None:
+        if record.listeners is not None:
+            listeners, record.listeners = record.listeners, None
+            for listener in listeners:
+                listener.end()
+        if record.on_rest is not None:
+            on_rest, record.on_rest = record.on_rest, None
+            for callback in on_rest:
+                callback()
+        if record.group_record is not None and record.group_record.on_member:
             for tell in tuple(record.group_record.on_member):
                 tell(record)
 

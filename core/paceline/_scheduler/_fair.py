@@ -28,8 +28,10 @@ class FairQueues:
         self.lanes: dict[str, LaneState] = {}
         self._level = 0.0
         """The service of the lane last chosen, or more: it never falls."""
-        self._lanes: Turns[LaneState] = Turns()
-        self._cold: Turns[LaneState] = Turns()
+        self._openings = 0
+        """How often a place for an active group came free when there had been none."""
+        self._lanes: Turns[LaneState] = Turns(_service)
+        self._cold: Turns[LaneState] = Turns(_service)
         self._cost_sum = 0.0
         self._cost_count = 0
 
@@ -50,7 +52,7 @@ class FairQueues:
     def withdraw(self, entry: Entry, flow: Flow) -> None:
         """Forget a queued job that was cancelled; its state has changed already."""
         lane = entry.lane
-        flow.forget_one()
+        flow.withdraw(entry)
         lane.ready -= 1
         self.ready -= 1
         if not flow.ready:
@@ -62,24 +64,19 @@ class FairQueues:
         """Choose the next job and give it its slot and its places, or None where none can have them."""
         if self.used >= self.slots or not self.ready:
             return None
-        lane = self._lanes.first()
-        places = self.active_groups < self.max_active_groups
-        if (
-            places
-            and (cold := self._cold.first()) is not None
-            and (lane is None or cold.service < lane.service)
-        ):
-            lane = cold
+        lane = self.first_lane()
         if lane is None:
             return None
-        if lane.away:
-            self._come_back(lane)
-        flow = lane.choose(places)
+        self._come_back(lane)
+        flow = lane.choose(self.places_free(lane))
         entry = flow.pop()
         lane.ready -= 1
         self.ready -= 1
         self._take(entry, lane, flow)
-        lane.offer(flow)
+        if flow.group is None:
+            lane.offer(flow)
+        else:
+            lane.offer_group(flow.group)
         self._offer(lane)
         return entry
 
@@ -92,7 +89,9 @@ class FairQueues:
             group.begun = True
             if not (group.active or group.exempt or flow.level.priority == RETURNING):
                 group.active = True
+                lane.active += 1
                 self.active_groups += 1
+                flow.come_back()
             if not flow.ready:
                 self._rest(flow)
         if self._level < lane.service:
@@ -110,7 +109,10 @@ class FairQueues:
         """A group with nothing ready needs no place among the active ones."""
         group = flow.group
         if group is not None and group.active and not group.flow.ready:
+            if self.active_groups == self.max_active_groups:
+                self._openings += 1
             group.active = False
+            group.lane.active -= 1
             self.active_groups -= 1
 
     # What a job held comes back.
@@ -132,10 +134,8 @@ class FairQueues:
         if group is not None:
             group.used -= 1
             if group.capacity is not None:
-                for flow in (group.flow, group.returning):
-                    if flow is not None and flow.seat is None and flow.ready:
-                        lane.offer(flow)
-        if lane.seat is None and lane.ready:
+                lane.offer_group(group)
+        if lane.ready and lane.seat is not self._lanes:
             self._offer(lane)
 
     # Costs.
@@ -162,8 +162,11 @@ class FairQueues:
             return
         difference = real - charged
         lane.served += difference
-        lane.service += difference / lane.weight
-        if lane.seat is self._lanes or lane.seat is self._cold:
+        if lane.seat is None:
+            lane.service += difference / lane.weight
+        else:
+            self._come_back(lane)  # first: afterwards it would take the correction for credit
+            lane.service += difference / lane.weight
             self._offer(lane)
         flow = entry.group.flow if entry.group is not None else lane.flows.get(entry.priority)
         if flow is not None:
@@ -174,7 +177,8 @@ class FairQueues:
     # Lanes.
 
     def change(self, lane: LaneState, weight: float, capacity: int | None) -> None:
-        """Give a lane another weight and cap; what it was charged stays as it is."""
+        """Give a lane another weight and cap; how much it is ahead or behind, as a cost, stays as it is."""
+        lane.service = self._level + (lane.service - self._level) * lane.weight / weight
         lane.weight = weight
         lane.capacity = capacity
         self._offer(lane)
@@ -182,15 +186,15 @@ class FairQueues:
     def first_lane(self) -> LaneState | None:
         """The lane that the next slot goes to, or None where nothing could use one."""
         lane = self._lanes.first()
-        if self.places_free():
+        if self.active_groups < self.max_active_groups:
             cold = self._cold.first()
             if cold is not None and (lane is None or cold.service < lane.service):
                 return cold
         return lane
 
-    def places_free(self) -> bool:
-        """Whether another group may become active."""
-        return self.active_groups < self.max_active_groups
+    def places_free(self, lane: LaneState) -> bool:
+        """Whether another group of the lane may become active."""
+        return self.active_groups < self.max_active_groups and lane.has_place
 
     def close_group(self, group: GroupState) -> None:
         """The group has ended: let go of its flows."""
@@ -200,18 +204,23 @@ class FairQueues:
 
     def _offer(self, lane: LaneState) -> None:
         """Put the lane where it belongs now."""
-        if lane.open and not lane.full:
-            if lane.away:
-                self._come_back(lane)
-            self._lanes.put(lane, lane.service)
-            return
-        lane.away = True
-        if lane.cold and not lane.full:
-            self._cold.put(lane, lane.service)
-        else:
+        if lane.full or not (lane.open or (lane.cold and lane.has_place)):
             leave(lane)
+            return
+        self._come_back(lane)
+        if lane.open:
+            self._lanes.put(lane)
+        else:
+            self._cold.put(lane)
 
     def _come_back(self, lane: LaneState) -> None:
-        lane.away = False
-        if lane.service < self._level:
-            lane.service = self._level
+        """If the lane lacked more than a slot since it was last looked at, it starts at the others' level."""
+        if lane.seat is not self._lanes:
+            here = lane.seat is self._cold and lane.openings == self._openings and self.places_free(lane)
+            if not here and lane.service < self._level:
+                lane.service = self._level
+        lane.openings = self._openings
+
+
+def _service(lane: LaneState) -> float:
+    return lane.service

@@ -41,9 +41,9 @@ class Flow:
         self.level = level
         self.group = group
         self.jobs: deque[Entry] = deque()
-        """In order; those that were cancelled meanwhile are passed over when they come up."""
+        """In order; those that have ended meanwhile are passed over when they come up."""
         self.ready = 0
-        """How many of them are not cancelled."""
+        """How many of them have not ended."""
         self.turn = level.turn
         self.seat: Turns[Flow] | None = None
         self.ticket = 0
@@ -62,24 +62,29 @@ class Flow:
         self.ready -= 1
         while True:
             entry = self.jobs.popleft()
-            if entry.state is State.READY or entry.state is State.RETURNING:
+            if entry.state is not State.ENDED:
                 return entry
 
-    def forget_one(self) -> None:
-        """One of the jobs was cancelled; the deque is swept when most of it is dead."""
+    def withdraw(self, entry: Entry) -> None:
+        """The job is queued no more; the deque is swept when most of it has ended."""
         self.ready -= 1
-        if not self.ready:
-            self.jobs.clear()
+        if self.level.priority == RETURNING:
+            # Its job goes on, and may be queued again, here or elsewhere: it must not be met twice.
+            self.jobs.remove(entry)
         elif len(self.jobs) > 2 * self.ready + 16:
-            live = (State.READY, State.RETURNING)
-            self.jobs = deque(entry for entry in self.jobs if entry.state in live)
+            self.jobs = deque(entry for entry in self.jobs if entry.state is State.READY)
+
+    def come_back(self) -> None:
+        """Whatever it lacked, it may take turns again: at the level of the others, with no credit."""
+        if self.turn < self.level.turn:
+            self.turn = self.level.turn
 
 
 class LaneState:
     """A lane: its weight and cap, its flows, and what it has been charged."""
 
     __slots__ = (
-        "away",
+        "active",
         "capacity",
         "closed",
         "cold",
@@ -89,6 +94,7 @@ class LaneState:
         "label",
         "levels",
         "open",
+        "openings",
         "ready",
         "seat",
         "served",
@@ -112,8 +118,10 @@ class LaneState:
         """Cost charged so far, running reservations included."""
         self.service = 0.0
         """The same over the weight: how far the lane's turns have come."""
-        self.away = True
-        """Has had nothing that a slot could run, and so comes back at the others' level."""
+        self.active = 0
+        """Its active groups."""
+        self.openings = 0
+        """How often places for active groups had opened when it last came back."""
         self.seat: Turns[LaneState] | None = None
         self.ticket = 0
         self.cost_sum = 0.0
@@ -121,15 +129,20 @@ class LaneState:
         self.levels: dict[float, _Level] = {}
         self.flows: dict[float, Flow] = {}
         """The ungrouped flow of each priority."""
-        self.open: Turns[Flow] = Turns()
+        self.open: Turns[Flow] = Turns(_turn)
         """Flows whose head may run: ungrouped jobs, active groups, jobs that return."""
-        self.cold: Turns[Flow] = Turns()
+        self.cold: Turns[Flow] = Turns(_cold_turn)
         """Groups that need a place among the active ones first."""
 
     @property
     def full(self) -> bool:
         """Whether as many of its jobs run as may."""
         return self.capacity is not None and self.used >= self.capacity
+
+    @property
+    def has_place(self) -> bool:
+        """Whether its cap lets another group become active: one that waits for the cap keeps no place from others."""
+        return self.capacity is None or self.active < self.capacity
 
     def flow(self, priority: float, group: GroupState | None) -> Flow:
         """A new flow, at the current level of its priority."""
@@ -168,20 +181,28 @@ class LaneState:
     def offer(self, flow: Flow) -> None:
         """Put the flow where it belongs now: with those that may run, with the cold ones, or nowhere."""
         group = flow.group
+        if flow.seat is None:
+            flow.come_back()
         if not flow.ready:
             leave(flow)
+            flow.jobs.clear()
             # Priority 0 is where nearly all ungrouped jobs go; its flow is kept for the next one.
             if group is None and flow.level.priority:
                 self.forget(flow)
         elif group is None:
-            self.open.put(flow, (-flow.level.priority, flow.turn))
+            self.open.put(flow)
         elif group.full:
             leave(flow)
         elif group.active or group.exempt or flow.level.priority == RETURNING:
-            self.open.put(flow, (-flow.level.priority, flow.turn))
+            self.open.put(flow)
         else:
-            # A group that has begun goes first: its prefix is warm, and would expire.
-            self.cold.put(flow, (-flow.level.priority, not group.begun, flow.turn))
+            self.cold.put(flow)
+
+    def offer_group(self, group: GroupState) -> None:
+        """Put the flows of a group where they belong now."""
+        self.offer(group.flow)
+        if group.returning is not None:
+            self.offer(group.returning)
 
     def choose(self, places: bool) -> Flow:
         """The flow whose turn it is, where one may run. `places`: another group may become active."""
@@ -192,3 +213,12 @@ class LaneState:
         if (-other.level.priority, other.turn) < (-flow.level.priority, flow.turn):
             return other
         return flow
+
+
+def _turn(flow: Flow) -> tuple[float, float]:
+    return (-flow.level.priority, flow.turn)
+
+
+def _cold_turn(flow: Flow) -> tuple[float, bool, float]:
+    # A group that has begun goes first: its prefix is warm, and would expire.
+    return (-flow.level.priority, not (flow.group is not None and flow.group.begun), flow.turn)

@@ -42,7 +42,8 @@ class Scheduler:
         self.unfinished_groups = 0
         self.states = [0] * len(State)
         """How many jobs are in each state (ENDED: how many have ended in all)."""
-        self._timers: list[Timer] = []
+        self.timers: list[Timer] = []
+        """What is due at a time, in a heap."""
         self._timer_seq = 0
         self._settling = 0
 
@@ -161,8 +162,9 @@ class Scheduler:
 
     def finish(self, entry: Entry, cost: float | None) -> None:
         """Its attempt ended: take back what it held and settle the real cost (None: as reserved)."""
-        self._stop(entry)
+        # Before it makes room: a lane or group that was at its cap comes back with the real cost on its account.
         self.queues.settle(entry, entry.charged, cost)
+        self._stop(entry)
 
     def abandon(self, entry: Entry) -> Leftover:
         """Its attempt is given up before its end: the slot is free at once, the rest when it is `gone`."""
@@ -320,14 +322,14 @@ class Scheduler:
 
     def wake_at(self) -> float | None:
         """When `due` is to be called next, or None."""
-        timers = self._timers
+        timers = self.timers
         while timers and timers[0].target is None:
             heappop(timers)
         return timers[0].when if timers else None
 
     def due(self, now: float) -> None:
         """Let in what waited for a time that has come."""
-        timers = self._timers
+        timers = self.timers
         while timers and (timers[0].target is None or timers[0].when <= now):
             target = heappop(timers).target
             if isinstance(target, Entry):
@@ -340,7 +342,7 @@ class Scheduler:
     def _at(self, when: float, target: Entry | GroupState) -> Timer:
         self._timer_seq += 1
         timer = Timer(when, self._timer_seq, target)
-        heappush(self._timers, timer)
+        heappush(self.timers, timer)
         return timer
 
     @staticmethod
@@ -391,7 +393,7 @@ class Scheduler:
             if group.full:
                 return WaitReason("group_in_flight", group.label)
             needs_place = not (group.active or group.exempt or entry.state is State.RETURNING)
-            if needs_place and not self.queues.places_free():
+            if needs_place and not self.queues.places_free(lane):
                 return WaitReason("active_groups", group.label)
         return (
             WaitReason("slot") if self.queues.first_lane() is lane else WaitReason("lane_share", lane.label)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush, heapreplace
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -21,43 +22,50 @@ T = TypeVar("T", bound=Seated)
 class Turns(Generic[T]):
     """Items in the order of their keys, equal keys in the order of their last `put`: O(log n) each.
 
-    An item stands in one queue at most; putting it into another takes it out of the first. Putting it again
-    gives it a new ticket, and its entry with the old one is dropped when that comes up.
+    An item stands in one queue at most; putting it into another takes it out of the first. When its key has
+    changed it is put again: that gives it a new ticket, and its entry with the old one is dropped when that
+    comes up. An item that is alone needs no place in an order, so its key is looked at only when a second
+    one comes.
     """
 
-    __slots__ = ("_heap", "_live", "_tickets")
+    __slots__ = ("_heap", "_key", "_tickets", "live")
 
-    def __init__(self) -> None:
+    def __init__(self, key: Callable[[T], Any]) -> None:
+        self._key = key
         self._heap: list[tuple[Any, int, T]] = []
-        self._live = 0
         self._tickets = 0
+        self.live = 0
+        """How many items are in."""
 
     def __bool__(self) -> bool:
-        return self._live > 0
+        return self.live > 0
 
-    def put(self, item: T, key: Any) -> None:
-        """Add the item, or move it to another key."""
+    def put(self, item: T) -> None:
+        """Add the item, or move it to where its key belongs now."""
         heap = self._heap
-        self._tickets = ticket = self._tickets + 1
         if item.seat is self:
-            if heap[0][1] == item.ticket:
-                item.ticket = ticket
-                heapreplace(heap, (key, ticket, item))
+            if self.live == 1:
                 return
-            item.ticket = ticket
-            heappush(heap, (key, ticket, item))
-            self._sweep()
-        else:
-            leave(item)
-            item.seat = self
-            item.ticket = ticket
-            self._live += 1
-            heappush(heap, (key, ticket, item))
+            self._tickets = ticket = self._tickets + 1
+            old, item.ticket = item.ticket, ticket
+            if heap[0][1] == old:
+                heapreplace(heap, (self._key(item), ticket, item))
+            else:
+                heappush(heap, (self._key(item), ticket, item))
+                self._sweep()
+            return
+        if self.live == 1 and (alone := self.first()) is not None:
+            heap[:] = [(self._key(alone), alone.ticket, alone)]
+        leave(item)
+        item.seat = self
+        item.ticket = self._tickets = self._tickets + 1
+        self.live += 1
+        heappush(heap, (self._key(item), item.ticket, item))
 
     def drop(self, item: T) -> None:
         """Take an item out that is in."""
         item.seat = None
-        self._live -= 1
+        self.live -= 1
         self._sweep()
 
     def first(self) -> T | None:
@@ -70,18 +78,12 @@ class Turns(Generic[T]):
             heappop(heap)
         return None
 
-    def first_key(self) -> Any:
-        """The key of `first()`; to be asked only where there is one."""
-        self.first()
-        return self._heap[0][0]
-
     def _sweep(self) -> None:
         """Keep the dead entries fewer than the live ones, so that memory follows what is in."""
-        if len(self._heap) > 2 * self._live + 16:
-            self._heap = [
-                entry for entry in self._heap if entry[2].ticket == entry[1] and entry[2].seat is self
-            ]
-            heapify(self._heap)
+        heap = self._heap
+        if len(heap) > 2 * self.live + 16:
+            heap[:] = [entry for entry in heap if entry[2].ticket == entry[1] and entry[2].seat is self]
+            heapify(heap)
 
 
 def leave(item: Seated) -> None:

@@ -1,1 +1,5 @@
 """The command line: `paceline run`, `paceline demo`, `paceline simulate`."""
+
+from ._app import main as main
+
+__all__ = ["main"]

@@ -54,7 +54,7 @@ Models = Annotated[
 ]
 
 
-def simulate(  # noqa: PLR0917 - typer reads options from the parameters; nobody else calls it
+def simulate(
     port: Port = 8080,
     host: Host = "127.0.0.1",
     cache: Cache = "shared",

@@ -161,6 +161,15 @@ def test_a_client_that_stops_listening_is_counted_as_cancelled(client: OpenAI, s
     assert (stats.running, stats.errors) == (0, 0)
 
 
+def test_a_client_that_leaves_a_stream_without_pauses_is_noticed(client: OpenAI, server: Simulator) -> None:
+    stream = ask(client, stream=True, max_tokens=1_000_000)
+    next(iter(stream))
+    stream.close()
+    stats = eventually(server, lambda stats: stats.running == 0)
+    assert stats.cancelled == 1
+    assert stats.output_tokens < 1_000_000
+
+
 def test_a_client_that_leaves_in_prefill_is_noticed_and_writes_nothing(
     serve: Serve, connect: Connect
 ) -> None:

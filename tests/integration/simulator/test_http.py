@@ -166,12 +166,13 @@ def test_a_port_in_use_is_said_on_entering(server: Simulator) -> None:
         Simulator(port=port).__enter__()
 
 
-def test_it_writes_no_log(capfd: pytest.CaptureFixture[str]) -> None:
+def test_it_writes_no_log(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
     with Simulator() as server:
         post(server, "/chat/completions", json=CHAT)
         with pytest.raises(httpx.HTTPError):
             post(server, "/chat/completions", json=CHAT, headers={"x-simulate": "drop=1"})
     assert capfd.readouterr() == ("", "")
+    assert caplog.records == []
 
 
 def test_the_application_can_be_served_by_another_server() -> None:

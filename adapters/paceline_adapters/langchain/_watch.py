@@ -1,0 +1,158 @@
+"""What an attempt hears of its model calls: their first token and what they used."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any, TypeVar
+from uuid import UUID
+
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, Generation, GenerationChunk, LLMResult
+
+from paceline import JobContext, Usage
+
+__all__ = ["StreamWatch", "Watch", "usage_of"]
+
+T = TypeVar("T")
+
+
+class Watch(BaseCallbackHandler):
+    """Tells the engine what each model call of one attempt used.
+
+    A sync handler that runs inline: it is called where the model runs, in a thread as well as in the loop.
+    """
+
+    run_inline = True
+
+    def __init__(self, ctx: JobContext) -> None:
+        self._ctx = ctx
+        self.spoke = False
+        """Whether a model has begun to answer."""
+
+    @property
+    def ignore_chain(self) -> bool:
+        """Chains are of no interest, and there are many."""
+        return True
+
+    @property
+    def ignore_chat_model(self) -> bool:
+        """Nor is the start of a call: hearing of it would cost a copy of its prompt."""
+        return True
+
+    def on_llm_end(self, response: LLMResult, **kwargs: Any) -> None:  # noqa: ARG002
+        """A call is answered."""
+        self._used(response)
+
+    def on_llm_error(self, error: BaseException, **kwargs: Any) -> None:  # noqa: ARG002
+        """A call broke off, or was cancelled: what had begun to answer is paid for, and says what it can."""
+        response: LLMResult | None = kwargs.get("response")
+        if response is not None and isinstance(_first(response), ChatGenerationChunk | GenerationChunk):
+            self._used(response)
+
+    def _used(self, response: LLMResult) -> None:
+        usage = usage_of(response)
+        if usage is not None:
+            self._ctx.usage(usage)
+
+
+class StreamWatch(Watch):
+    """Also tells of the first token.
+
+    The two `tap_output` methods are how LangChain knows a handler that wants tokens: a model that is called
+    by `ainvoke` below streams as well.
+    """
+
+    def on_llm_new_token(
+        self,
+        token: str | list[str | dict[str, Any]],
+        *,
+        chunk: GenerationChunk | ChatGenerationChunk | None = None,
+        **kwargs: Any,  # noqa: ARG002
+    ) -> None:
+        """A token, or the frame around the first: only what has content says that the prompt was read."""
+        if not self.spoke and (token or _has_content(chunk)):
+            self._first_token()
+
+    def on_stream_event(self, event: Mapping[str, Any], **kwargs: Any) -> Any:  # type: ignore[override]  # noqa: ARG002
+        """The same, where somebody else's handler asked for content-block events."""
+        if not self.spoke and event.get("event") == "content-block-delta":
+            self._first_token()
+
+    def on_llm_end(self, response: LLMResult, **kwargs: Any) -> None:  # noqa: ARG002
+        """A call is answered; a model that cannot stream gives its first token only now."""
+        usage = usage_of(response)
+        if usage is not None:
+            self._ctx.usage(usage)
+            if not self.spoke:
+                self._first_token()
+
+    def tap_output_aiter(self, run_id: UUID, output: AsyncIterator[T]) -> AsyncIterator[T]:  # noqa: ARG002
+        """Leave a stream as it is."""
+        return output
+
+    def tap_output_iter(self, run_id: UUID, output: Iterator[T]) -> Iterator[T]:  # noqa: ARG002
+        """Leave a stream as it is."""
+        return output
+
+    def _first_token(self) -> None:
+        self.spoke = True
+        self._ctx.first_token()
+
+
+def usage_of(response: LLMResult) -> Usage | None:
+    """What one provider call used; None where LangChain's own cache answered and no call was made.
+
+    All choices of a call repeat its usage, so only the first one is read.
+    """
+    generation = _first(response)
+    message: BaseMessage | None = getattr(generation, "message", None)
+    found: Mapping[str, Any] = getattr(message, "usage_metadata", None) or {}
+    # LangChain marks what it had cached by this key, and leaves the tokens of the first call in.
+    if found.get("total_cost") == 0:
+        return None
+    told: Mapping[str, Any] = {} if message is None else message.response_metadata
+    model = told.get("model_name") or told.get("model")
+    if not found:
+        return _plain_usage(response, model)
+    read: Mapping[str, Any] = found.get("input_token_details") or {}
+    written: Mapping[str, Any] = found.get("output_token_details") or {}
+    return Usage(
+        input_tokens=found.get("input_tokens"),
+        cached_tokens=_sum(read, "cache_read"),
+        # Anthropic's two times to live come under names of their own, and then not under the common one.
+        cache_write_tokens=_sum(read, "cache_creation", "ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"),
+        output_tokens=found.get("output_tokens"),
+        reasoning_tokens=_sum(written, "reasoning"),
+        requests=1,
+        model=model,
+    )
+
+
+def _plain_usage(response: LLMResult, model: str | None) -> Usage:
+    """Of a model that gives text rather than messages, or says nothing at all."""
+    output: Mapping[str, Any] = response.llm_output or {}
+    tokens: Mapping[str, Any] = output.get("token_usage") or {}
+    return Usage(
+        input_tokens=tokens.get("prompt_tokens"),
+        output_tokens=tokens.get("completion_tokens"),
+        requests=1,
+        model=model or output.get("model_name"),
+    )
+
+
+def _sum(details: Mapping[str, Any], *names: str) -> int | None:
+    """Service tiers put their name in front (`priority_cache_read`), so it is the end that counts."""
+    found = [value for key, value in details.items() if key.endswith(names) and value is not None]
+    return sum(found) if found else None
+
+
+def _first(response: LLMResult) -> Generation | GenerationChunk | None:
+    return response.generations[0][0] if response.generations and response.generations[0] else None
+
+
+def _has_content(chunk: GenerationChunk | ChatGenerationChunk | None) -> bool:
+    message: object = getattr(chunk, "message", None)
+    if not isinstance(message, AIMessageChunk):
+        return False
+    return bool(message.content or message.tool_call_chunks or message.additional_kwargs)

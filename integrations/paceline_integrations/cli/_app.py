@@ -1,0 +1,76 @@
+"""What `paceline` starts: the commands, and how mistakes are told: one line each, exit code 2."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+try:
+    import rich as _rich
+    import typer
+except ImportError as _error:
+    raise ImportError('the command line needs an extra: pip install "paceline[cli]"') from _error
+
+from ._errors import CommandError
+from .demo import demo
+from .run import run
+from .simulate import simulate
+
+del _rich
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="paceline",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(run)
+app.command()(demo)
+app.command()(simulate)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - only this option needs it
+
+        typer.echo(f"paceline {version('paceline')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _paceline(
+    version: Annotated[  # noqa: ARG001 - its callback does it all
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version and leave.")
+    ] = False,
+) -> None:
+    """Run families of LLM jobs fairly, cheaply and visibly, through the framework you already have."""
+
+
+def main() -> None:
+    """Run the command that `sys.argv` names, and leave the process with its exit code.
+
+    0: all succeeded. 1: some did not. 2: bad usage or input, told in one line. 130: interrupted.
+    """
+    sys.exit(call(sys.argv[1:]))
+
+
+def call(arguments: list[str]) -> int:
+    """Run a command and return its exit code."""
+    try:
+        code: object = app(arguments, prog_name="paceline", standalone_mode=False)
+    except CommandError as error:
+        for line in error.lines:
+            print(f"paceline: {line}", file=sys.stderr)
+        return error.code
+    except typer.TyperException as error:
+        # One line instead of a framed one with the usage above it: the same whoever finds the mistake.
+        hint = getattr(getattr(error, "ctx", None), "command_path", "paceline")
+        print(f"paceline: {error.format_message()} (see {hint} --help)", file=sys.stderr)
+        return error.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        return 130
+    return code if isinstance(code, int) else 0

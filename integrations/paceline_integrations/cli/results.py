@@ -1,0 +1,150 @@
+"""Results as JSON lines: appended as they come, put in input order at the end."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from array import array
+from io import FileIO
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self, TextIO, final
+
+from paceline import JobResult, TaskReport
+
+from ._errors import CommandError
+
+__all__ = ["ResultsFile", "ResultsStream", "ResultsWriter", "refuse_existing"]
+
+_FIELDS = {"group", "role", "index", "name", "status", "output", "error", "usage", "attempts"}
+
+
+def _line(result: JobResult) -> bytes:
+    fields = _FIELDS | {"questions"} if result.questions else _FIELDS
+    report = TaskReport.of(result)
+    text = report.model_dump_json(include=fields, by_alias=True)
+    return text.encode("utf-8", "replace") + b"\n"
+
+
+class ResultsWriter(Protocol):
+    """Where results go."""
+
+    def add(self, place: int, result: JobResult) -> None:
+        """Write a result; `place` is its job's number in the input, from 0."""
+        ...
+
+    def finish(self) -> None:
+        """Do what is to be done when no more come."""
+        ...
+
+
+@final
+class ResultsStream:
+    """Writes results to standard output as they come; once begun, a line cannot be moved."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def add(self, place: int, result: JobResult) -> None:  # noqa: ARG002
+        """Write a result."""
+        self._stream.write(_line(result).decode())
+        self._stream.flush()
+
+    def finish(self) -> None:
+        """Do nothing: every line is out."""
+
+
+@final
+class ResultsFile:
+    """A file of results: `with ResultsFile(path, jobs=n, overwrite=False) as results`.
+
+    A line is in the file when `add` returns, whatever becomes of the process. `finish` brings the lines into
+    the order of the input: in a temporary file beside it, which then takes its place in one step.
+
+    Raises:
+        CommandError: if it exists and is not to be replaced, or cannot be written.
+    """
+
+    def __init__(self, path: Path, *, jobs: int, overwrite: bool) -> None:
+        self._path = path
+        if not overwrite:
+            refuse_existing("--out", path)
+        try:
+            self._file = FileIO(path, "w+" if overwrite else "x+") if _regular(path) else FileIO(path, "w")
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        self._offsets = array("q", [-1]) * jobs if _regular(path) else None
+        self._end = 0
+
+    def add(self, place: int, result: JobResult) -> None:
+        """Write a result."""
+        line = _line(result)
+        try:
+            left = memoryview(line)
+            while left:
+                # Unbuffered: what was written is with the system, and outlives this process.
+                left = left[self._file.write(left) or 0 :]
+        except OSError as error:
+            raise _unwritable(self._path, error, code=1) from error
+        if self._offsets is not None:
+            self._offsets[place] = self._end
+            self._end += len(line)
+
+    def finish(self) -> None:
+        """Put the lines in input order."""
+        if self._offsets is None:
+            return
+        try:
+            os.fsync(self._file.fileno())
+            found = [offset for offset in self._offsets if offset >= 0]
+            if any(later < earlier for earlier, later in zip(found, found[1:], strict=False)):
+                self._rewrite(found)
+        except OSError as error:
+            raise CommandError(
+                f"{self._path}: all results are in it, but not in input order: {error.strerror}", code=1
+            ) from error
+
+    def _rewrite(self, offsets: list[int]) -> None:
+        path = self._path.resolve()  # where the name is a link, what it points to is replaced
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        ordered = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as target, path.open("rb") as source:
+                for offset in offsets:
+                    source.seek(offset)
+                    target.write(source.readline())
+                target.flush()
+                os.fchmod(target.fileno(), stat.S_IMODE(os.fstat(self._file.fileno()).st_mode))
+                os.fsync(target.fileno())
+            ordered.replace(path)
+        except BaseException:
+            ordered.unlink(missing_ok=True)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def refuse_existing(flag: str, path: Path) -> None:
+    """Raise if a file is there that would be replaced."""
+    if _regular(path) and path.exists():
+        raise CommandError(f"{flag} {path}: the file exists; give --overwrite to replace it")
+
+
+def _regular(path: Path) -> bool:
+    """Whether it is a file, or may become one: not /dev/null, not a pipe."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return True
+
+
+def _unwritable(path: Path, error: OSError, code: int = 2) -> CommandError:
+    why = f"the folder {path.parent} does not exist" if isinstance(error, FileNotFoundError) else error.strerror
+    return CommandError(f"{path}: cannot be written: {why}", code=code)
