@@ -45,7 +45,7 @@ class Attempts:
         now = self._loop.time()
         record.tries = number = record.tries + 1
         record.live = live = LiveAttempt(self._run, record, number, now)
-        if self._run.history.recorder.enabled:
+        if self._run.history is not None:
             waited = now - (record.accepted if record.ended is None else record.ended)
             self._run.history.started(live, waited)
         record.started = now
@@ -78,6 +78,7 @@ class Attempts:
 
     def _over(self, live: LiveAttempt, output: object, error: BaseException | None) -> None:
         live.finished = True
+        live.task = None  # its context holds the attempt: a cycle that only the collector would find
         if live.live:
             live.live = False
             self._clear_limits(live)
@@ -99,6 +100,7 @@ class Attempts:
         if not live.entered:
             # Cancelled before its first step, a task never runs any of its coroutine: nobody would report.
             task.cancel()
+            live.task = None
             run.scheduler.gone(live.leftover, 0.0)
             return
         self.abandoned[live] = self._loop.call_later(PROMPT, self._say_abandoned, live, reason)
@@ -106,20 +108,23 @@ class Attempts:
             for call in live.calls or ():
                 self._park_call(call)
         if grace:
-            self._loop.call_later(grace, task.cancel)
+            live.timers = [self._loop.call_later(grace, task.cancel)]
         else:
             task.cancel()
 
     def _say_abandoned(self, live: LiveAttempt, reason: str) -> None:
-        self._run.history.abandoned(live, reason)
+        if self._run.history is not None:
+            self._run.history.abandoned(live, reason)
 
     def _gone(self, live: LiveAttempt) -> None:
         timer = self.abandoned.pop(live, None)
         leftover = live.leftover
         if timer is None or leftover is None:
             return
+        self._clear_limits(live)
         if not timer.cancelled() and timer.when() <= self._loop.time():
-            self._run.history.gone(live, live.usage)
+            if self._run.history is not None:
+                self._run.history.gone(live, live.usage)
         timer.cancel()
         self._run.attempt_gone(live, leftover)
 
@@ -165,7 +170,8 @@ class Attempts:
         self.first_token(live)
         for listener in live.record.listeners or ():
             listener.put(chunk)
-        self._run.history.chunk(live, chunk)
+        if self._run.history is not None:
+            self._run.history.chunk(live, chunk)
 
     def first_token(self, live: LiveAttempt) -> None:
         """The provider has begun to answer."""
@@ -174,14 +180,16 @@ class Attempts:
         live.active_at = now = self._loop.time()
         if live.first_token_at is None:
             live.first_token_at = now
-            self._run.history.first_token(live)
+            if self._run.history is not None:
+                self._run.history.first_token(live)
             self._run.primer_spoke(live.record)
 
     def progress(self, live: LiveAttempt, message: str, fraction: float | None) -> None:
         """Progress, for the events."""
         if live.live:
             live.active_at = self._loop.time()
-            self._run.history.progress(live, message, fraction)
+            if self._run.history is not None:
+                self._run.history.progress(live, message, fraction)
 
     def add_usage(self, live: LiveAttempt, usage: Usage) -> None:
         """One provider call's usage; it counts even when the attempt was given up."""
@@ -242,13 +250,23 @@ class Attempts:
 
     # The end.
 
-    def close(self) -> None:
-        """Let go of the threads, and of tasks that would not end: the loop is not to wait for them either."""
-        self._threads.close()
-        for live, timer in self.abandoned.items():
-            timer.cancel()
+    def release(self) -> None:
+        """Cancel now what was given up with grace, and let the loop forget the tasks that have not ended."""
+        for live in self.abandoned:
             task = live.task
-            if task is not None and not task.done():
-                # asyncio.run cancels and awaits every task it knows, for ever if one swallows that.
-                asyncio.tasks._unregister_task(task)
-                task._log_destroy_pending = False  # type: ignore[attr-defined]  # the engine has said it
+            if task is None or task.done():
+                continue
+            if live.timers is not None:
+                self._clear_limits(live)
+                task.cancel()
+            # asyncio.run cancels and awaits every task it knows, for ever if one swallows that: at its end,
+            # and on a second Ctrl-C while the engine still waits for them.
+            asyncio.tasks._unregister_task(task)
+            task._log_destroy_pending = False  # type: ignore[attr-defined]  # the engine says it
+
+    def close(self) -> None:
+        """Let go of threads, and of tasks that would not end."""
+        self._threads.close()
+        for timer in self.abandoned.values():
+            timer.cancel()
+        self.release()

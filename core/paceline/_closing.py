@@ -22,10 +22,12 @@ async def drain(run: Run) -> None:
     """Let all that was accepted end; a suspended job stays as it is, and what waits for one is cancelled."""
     run.draining = True
     run.room.refuse()
-    for group in tuple(run.groups.values()):
-        if not group.closed:
-            run.close_group(group)
-    await _until(run, lambda: run.scheduler.at_rest)
+    for last in (False, True):
+        for group in tuple(run.groups.values()):
+            # A group that a job has opened is for that job to close, as long as it runs.
+            if not group.closed and (last or not group.exempt):
+                run.close_group(group)
+        await _until(run, lambda: run.scheduler.at_rest)
     cancel_blocked(run, "the engine was left while it waited for a suspended job")
     await _grace(run)
 
@@ -35,6 +37,7 @@ async def abort(run: Run, reason: str) -> None:
     run.draining = True
     run.room.refuse()
     cancel_everything(run, reason)
+    run.attempts.release()
     await _grace(run)
 
 
@@ -48,10 +51,13 @@ async def finish(run: Run, scope: Scope, error: BaseException | None) -> None:
             live.job.name,
             live.job.id,
         )
-    run.history.run_ended(error, run.counts)
+    if run.history is not None:
+        run.history.run_ended(error, run.counts)
     run.executors.middleware.end(scope, error)
     run.closed = True
     run.attempts.close()
+    for record in run.records.values():  # suspended, and to stay so
+        record.stop_clock()
     for task in run.tasks:
         task.cancel()
     await _close_sinks(run)
@@ -80,9 +86,9 @@ async def _until(run: Run, is_so: Callable[[], bool], timeout: float | None = No
 
 
 async def _close_sinks(run: Run) -> None:
-    recorder = run.history.recorder
-    if not run.settings.sinks:
+    if run.history is None:
         return
+    recorder = run.history.recorder
     closed: asyncio.Future[None] = run.loop.create_future()
 
     def tell() -> None:

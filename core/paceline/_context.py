@@ -115,6 +115,11 @@ class JobContext:
         return self._live.job
 
     @property
+    def run_id(self) -> str:
+        """The id of the engine's run, as in its events."""
+        return self._live.run.id
+
+    @property
     def attempt(self) -> int:
         """The number of this attempt, from 1."""
         return self._live.number
@@ -122,7 +127,7 @@ class JobContext:
     @property
     def cancelled(self) -> bool:
         """Whether the attempt was given up; sync code should look now and then."""
-        return not self._live.live and not self._live.finished
+        return self._live.cancelled
 
     @property
     def streaming(self) -> bool:

@@ -42,13 +42,11 @@ class Costs:
             return 0.0  # refused before any work was done
         if self._unit == "jobs" or usage is None:
             return None
-        if self._function is None:
-            return None if usage.tokens is None else float(usage.tokens)
         try:
-            return _checked(self._function(job, usage))
-        except Exception:  # noqa: BLE001 - logged
+            return _checked(usage.tokens if self._function is None else self._function(job, usage))
+        except BaseException:  # noqa: BLE001 - logged
             # The work is done and its result is good: only its share in fairness is guessed.
-            _log.exception("the cost function failed for job %s; its reservation stands", job.id)
+            _log.exception("the cost of job %s cannot be told from %r; its reservation stands", job.id, usage)
             return None
 
 

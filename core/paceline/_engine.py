@@ -23,14 +23,14 @@ from ._policies import GroupPolicy, Lane, RetryPolicy
 from ._replies import reply
 from ._run import Run
 from ._settings import Settings
-from ._sinks import Sink
-from ._snapshot import Snapshot, take_snapshot
 from ._watchdog import Watchdog
 
 if TYPE_CHECKING:
     from typing import Unpack
 
     from ._job import JobResult
+    from ._sinks import Sink
+    from ._snapshot import Snapshot
 
 __all__ = ["Engine"]
 
@@ -113,7 +113,8 @@ class Engine:
         self._host = asyncio.current_task()
         if not run.hooks.virtual:
             self._watchdog = Watchdog(loop, run.describe)
-        run.history.run_started(run.slots, run.scheduler.lanes)
+        if run.history is not None:
+            run.history.run_started(run.slots, run.scheduler.lanes)
         return self
 
     async def __aexit__(
@@ -137,6 +138,8 @@ class Engine:
                 self._watchdog.stop()
             await finish(run, scope, self._interrupt or raised)
             if self._interrupt is not None:
+                if self._host is not None:
+                    self._host.uncancel()
                 raise self._interrupt
 
     def _interrupted(self, error: KeyboardInterrupt) -> None:
@@ -287,6 +290,8 @@ class Engine:
 
     def snapshot(self) -> Snapshot:
         """Look at the engine: counts, lanes and shares, why each waiting job waits, what was abandoned."""
+        from ._snapshot import take_snapshot
+
         return take_snapshot(self._open("snapshot"))
 
     @property

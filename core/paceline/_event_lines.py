@@ -182,7 +182,7 @@ def _serializer(kind: type[Any]) -> SchemaSerializer:
 
 @cache
 def _adapter() -> TypeAdapter[Event]:
-    from pydantic import Field  # noqa: PLC0415 - loads pydantic.types and annotated_types: 10 ms of the import
+    from pydantic import Field
 
     return TypeAdapter(Annotated[Event, Field(discriminator="type")])
 

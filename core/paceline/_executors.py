@@ -36,7 +36,7 @@ class Bound:
             return _RETRYABLE
         try:
             failure = self._classify(error)
-        except Exception:  # noqa: BLE001 - logged
+        except BaseException:  # noqa: BLE001 - logged; the job is to end by its own error, whatever is raised here
             _log.exception("executor %r failed to classify %r; taken as retryable", self.name, error)
             return _RETRYABLE
         if not isinstance(failure, Failure):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, final
 
 from ._checks import instance, text
-from ._errors import Closed, NameTaken
+from ._errors import Closed, EngineNotOpen, NameTaken
 from ._handles import Handle, record_of, rest
 from ._job import JobResult, Role, Status
 from ._middleware import Scope
@@ -108,17 +107,16 @@ class Group:
     async def as_completed(self) -> AsyncIterator[JobResult]:
         """Yield each member's result as it ends or is suspended, until all do and the group is closed."""
         group = self._group
-        ready: deque[Record] = deque()
-        seen: set[Record] = set()
+        ready: dict[Record, None] = {}  # once each: one that was answered meanwhile may have ended by now
         for handle in self._members():
             record = record_of(handle)
             if record.resting:
-                ready.append(record)
+                ready[record] = None
         wake = asyncio.Event()
 
         def tell(record: Record | None = None) -> None:
             if record is not None:
-                ready.append(record)
+                ready[record] = None
             wake.set()
 
         group.on_member.append(tell)
@@ -127,11 +125,9 @@ class Group:
         try:
             while True:
                 while ready:
-                    record = ready.popleft()
-                    if record not in seen or not self._keep:
-                        if self._keep:
-                            seen.add(record)
-                        yield record.result()
+                    record = next(iter(ready))
+                    del ready[record]
+                    yield record.result()
                 if group.closed and all(record.resting for record in group.unended):
                     return
                 wake.clear()
@@ -230,6 +226,8 @@ def open_group(run: Run, arguments: GroupArguments) -> Group:
         raise NameTaken("group", name)
     options = Options(arguments.options, run.settings.retry)
     parent = run.current()
+    if run.draining and parent is None:
+        raise EngineNotOpen("the engine is closing and takes no more groups")
     lane = run.intake.lane(options.lane)
     group = GroupRecord(run, name, lane, arguments.policy, options.priority, exempt=parent is not None)
     group.metadata = arguments.metadata
@@ -238,7 +236,8 @@ def open_group(run: Run, arguments: GroupArguments) -> Group:
     group.scope = Scope("group", f"{run.id}/{name}", name, run.id, parent_id, lane.label, arguments.metadata)
     run.executors.middleware.begin(group.scope)
     run.enter_group(group)
-    run.history.group_started(group, parent_id)
+    if run.history is not None:
+        run.history.group_started(group, parent_id)
     group.public = Group(group, options, parent, keep=arguments.keep)
     return group.public
 

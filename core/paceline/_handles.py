@@ -51,6 +51,8 @@ class Handle:
         seconds if that is given, in which `ctx.cancelled` is already true. Nothing that it does then
         changes how the job ended.
         """
+        if self._record.status is not None:
+            return False
         self._record.run.check("handle.cancel")
         return cancel(self._record.run, self._record, reason, grace)
 

@@ -19,7 +19,7 @@ __all__ = ["History"]
 
 
 class History:
-    """Builds the events of a run; each method does nothing when there is no sink."""
+    """Builds the events of a run that has sinks."""
 
     __slots__ = ("recorder",)
 
@@ -27,143 +27,123 @@ class History:
         self.recorder = recorder
 
     def run_started(self, slots: int, lanes: Mapping[str, LaneState]) -> None:
-        if self.recorder.enabled:
-            weights = {name: lane.weight for name, lane in lanes.items()}
-            self.recorder.record(events.RunStarted(slots=slots, lanes=weights))
+        weights = {name: lane.weight for name, lane in lanes.items()}
+        self.recorder.record(events.RunStarted(slots=slots, lanes=weights))
 
     def run_ended(self, error: BaseException | None, counts: Mapping[str, int]) -> None:
-        if self.recorder.enabled:
-            outcome: Literal["completed", "cancelled", "failed"] = "completed"
-            if error is not None:
-                outcome = "failed" if isinstance(error, Exception) else "cancelled"
-            self.recorder.record(events.RunEnded(outcome=outcome, counts=dict(counts), error=_text(error)))
+        outcome: Literal["completed", "cancelled", "failed"] = "completed"
+        if error is not None:
+            outcome = "failed" if isinstance(error, Exception) else "cancelled"
+        self.recorder.record(events.RunEnded(outcome=outcome, counts=dict(counts), error=_text(error)))
 
     def lane_changed(self, lane: LaneState) -> None:
-        if self.recorder.enabled:
-            self.recorder.record(
-                events.LaneChanged(
-                    lane=lane.label, weight=lane.weight, max_running=lane.capacity, closed=lane.closed
-                )
+        self.recorder.record(
+            events.LaneChanged(
+                lane=lane.label, weight=lane.weight, max_running=lane.capacity, closed=lane.closed
             )
+        )
 
     def submitted(self, record: Record, after: Sequence[str]) -> None:
-        if self.recorder.enabled:
-            job = record.job
-            self.recorder.record(
-                events.JobSubmitted(
-                    job=job.id,
-                    name=job.name,
-                    executor=job.executor,
-                    lane=job.lane,
-                    group=job.group,
-                    role=job.role,
-                    parent=job.parent,
-                    key=job.key,
-                    priority=job.priority,
-                    after=tuple(after),
-                    metadata=job.metadata,
-                    payload=job.payload,
-                )
+        job = record.job
+        self.recorder.record(
+            events.JobSubmitted(
+                job=job.id,
+                name=job.name,
+                executor=job.executor,
+                lane=job.lane,
+                group=job.group,
+                role=job.role,
+                parent=job.parent,
+                key=job.key,
+                priority=job.priority,
+                after=tuple(after),
+                metadata=job.metadata,
+                payload=job.payload,
             )
+        )
 
     def started(self, live: LiveAttempt, waited: float) -> None:
-        if self.recorder.enabled:
-            job = live.job
-            self.recorder.record(
-                events.JobStarted(
-                    job=job.id, lane=job.lane, group=job.group, attempt=live.number, waited=waited
-                )
-            )
+        job = live.job
+        self.recorder.record(
+            events.JobStarted(job=job.id, lane=job.lane, group=job.group, attempt=live.number, waited=waited)
+        )
 
     def first_token(self, live: LiveAttempt) -> None:
-        if self.recorder.enabled:
-            self.recorder.record(events.JobFirstToken(job=live.job.id, attempt=live.number))
+        self.recorder.record(events.JobFirstToken(job=live.job.id, attempt=live.number))
 
     def chunk(self, live: LiveAttempt, chunk: object) -> None:
         if self.recorder.wants_chunks:
             self.recorder.record(events.JobChunk(job=live.job.id, attempt=live.number, chunk=chunk))
 
     def progress(self, live: LiveAttempt, message: str, fraction: float | None) -> None:
-        if self.recorder.enabled:
-            self.recorder.record(
-                events.JobProgress(job=live.job.id, attempt=live.number, message=message, fraction=fraction)
-            )
+        self.recorder.record(
+            events.JobProgress(job=live.job.id, attempt=live.number, message=message, fraction=fraction)
+        )
 
     def ended(self, record: Record, cost: float | None) -> None:
-        if self.recorder.enabled:
-            job = record.job
-            seconds = None
-            if record.started is not None and record.ended is not None:
-                seconds = record.ended - record.started
-            self.recorder.record(
-                events.JobEnded(
-                    job=job.id,
-                    lane=job.lane,
-                    group=job.group,
-                    status=cast("Literal['succeeded', 'failed', 'cancelled', 'skipped']", record.status),
-                    attempt=record.tries,
-                    seconds=seconds,
-                    usage=record.usage,
-                    cost=cost,
-                    error=_text(record.error),
-                    output=record.output,
-                )
+        job = record.job
+        seconds = None
+        if record.started is not None and record.ended is not None:
+            seconds = record.ended - record.started
+        self.recorder.record(
+            events.JobEnded(
+                job=job.id,
+                lane=job.lane,
+                group=job.group,
+                status=cast("Literal['succeeded', 'failed', 'cancelled', 'skipped']", record.status),
+                attempt=record.tries,
+                seconds=seconds,
+                usage=record.usage,
+                cost=cost,
+                error=_text(record.error),
+                output=record.output,
             )
+        )
 
     def retried(self, record: Record, error: BaseException | None, delay: float, usage: Usage | None) -> None:
-        if self.recorder.enabled:
-            self.recorder.record(
-                events.JobRetried(
-                    job=record.job.id, attempt=record.tries, error=_text(error), delay=delay, usage=usage
-                )
+        self.recorder.record(
+            events.JobRetried(
+                job=record.job.id, attempt=record.tries, error=_text(error), delay=delay, usage=usage
             )
+        )
 
     def suspended(self, record: Record) -> None:
-        if self.recorder.enabled:
-            asked = tuple(events.AskedQuestion(id=each.id, value=each.value) for each in record.questions)
-            self.recorder.record(
-                events.JobSuspended(job=record.job.id, attempt=record.tries, questions=asked)
-            )
+        asked = tuple(events.AskedQuestion(id=each.id, value=each.value) for each in record.questions)
+        self.recorder.record(events.JobSuspended(job=record.job.id, attempt=record.tries, questions=asked))
 
     def replied(self, record: Record, question: Question) -> None:
-        if self.recorder.enabled:
-            self.recorder.record(events.JobReplied(job=record.job.id, question=question.id))
+        self.recorder.record(events.JobReplied(job=record.job.id, question=question.id))
 
     def abandoned(self, live: LiveAttempt, reason: str) -> None:
-        if self.recorder.enabled:
-            self.recorder.record(events.AttemptAbandoned(job=live.job.id, attempt=live.number, reason=reason))
+        self.recorder.record(events.AttemptAbandoned(job=live.job.id, attempt=live.number, reason=reason))
 
     def gone(self, live: LiveAttempt, usage: Usage | None) -> None:
-        if self.recorder.enabled:
-            self.recorder.record(events.AttemptGone(job=live.job.id, attempt=live.number, usage=usage))
+        self.recorder.record(events.AttemptGone(job=live.job.id, attempt=live.number, usage=usage))
 
     def group_started(self, group: GroupRecord, parent: str | None) -> None:
-        if self.recorder.enabled:
-            policy = group.policy
-            self.recorder.record(
-                events.GroupStarted(
-                    group=group.label,
-                    lane=group.lane.label,
-                    parent=parent,
-                    release=policy.release,
-                    settle=policy.settle,
-                    in_flight=policy.in_flight,
-                    metadata=group.metadata,
-                )
+        policy = group.policy
+        self.recorder.record(
+            events.GroupStarted(
+                group=group.label,
+                lane=group.lane.label,
+                parent=parent,
+                release=policy.release,
+                settle=policy.settle,
+                in_flight=policy.in_flight,
+                metadata=group.metadata,
             )
+        )
 
     def group_released(
         self, group: GroupRecord, by: Literal["first_token", "complete", "primer_failure", "no_primer"]
     ) -> None:
-        if self.recorder.enabled:
-            self.recorder.record(events.GroupReleased(group=group.label, by=by))
+        self.recorder.record(events.GroupReleased(group=group.label, by=by))
 
     def group_ended(self, group: GroupRecord) -> None:
-        if self.recorder.enabled:
-            outcome = cast("Literal['succeeded', 'failed', 'cancelled', 'skipped']", group.status)
-            self.recorder.record(
-                events.GroupEnded(group=group.label, outcome=outcome, counts=dict(group.outcomes))
-            )
+        outcome = cast("Literal['succeeded', 'failed', 'cancelled', 'skipped']", group.status)
+        self.recorder.record(
+            events.GroupEnded(group=group.label, outcome=outcome, counts=dict(group.outcomes))
+        )
 
 
 def _text(error: BaseException | None) -> events.ErrorText | None:

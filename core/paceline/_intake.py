@@ -110,7 +110,7 @@ class Intake:
             record.deadline = run.loop.call_at(
                 now + options.deadline, pass_deadline, run, record, options.deadline
             )
-        if run.history.recorder.enabled:
+        if run.history is not None:
             run.history.submitted(record, [node.label for node, _ in after])
         ended = run.scheduler.add(record, now, after)
         if ended:

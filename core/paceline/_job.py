@@ -113,7 +113,7 @@ class ErrorInfo:
         name = (
             kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
         )
-        return cls(name, _text(error), "".join(traceback.format_exception(error)), error)
+        return cls(name, _text(error), _traceback(error), error)
 
 
 def _text(error: BaseException) -> str:
@@ -121,6 +121,13 @@ def _text(error: BaseException) -> str:
         return str(error)
     except Exception as broken:  # noqa: BLE001 - an exception whose own __str__ fails must not take the engine with it
         return f"<no message: its __str__ raised {type(broken).__name__}>"
+
+
+def _traceback(error: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(error))
+    except Exception as broken:  # noqa: BLE001 - nor one whose notes or attributes fail
+        return f"<no traceback: formatting it raised {type(broken).__name__}>"
 
 
 # Not frozen, this and JobResult: made for each job, and a frozen dataclass takes four times as long to make.

@@ -66,7 +66,8 @@ class LaneHandle:
         )
         lane.closed = False
         run.scheduler.set_lane(wanted.name, wanted.weight, wanted.max_running)
-        run.history.lane_changed(lane)
+        if run.history is not None:
+            run.history.lane_changed(lane)
         run.dispatch()
 
     def close(self) -> None:
@@ -96,7 +97,8 @@ def lane_handle(
             None if isinstance(max_running, Unset) else max_running,
         )
         lane = run.scheduler.set_lane(wanted.name, wanted.weight, wanted.max_running)
-        run.history.lane_changed(lane)
+        if run.history is not None:
+            run.history.lane_changed(lane)
         return LaneHandle(run, lane)
     handle = LaneHandle(run, lane)
     handle.update(weight=weight, max_running=max_running)

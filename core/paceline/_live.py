@@ -77,6 +77,11 @@ class LiveAttempt:
         self.grants: list[asyncio.Future[None]] | None = None
         """Awaits that are over, and want what was given back before they return."""
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether it was given up, and has not ended."""
+        return not self.live and not self.finished
+
 
 CURRENT: ContextVar[LiveAttempt | None] = ContextVar("paceline_current_attempt", default=None)
 """The attempt that code runs in; threads and tasks that it starts inherit it."""

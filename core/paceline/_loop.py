@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import time
 from collections.abc import Callable
-from typing import Protocol, TypeVarTuple, final, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeVarTuple, final, runtime_checkable
+
+if TYPE_CHECKING:
+    import random
 
 __all__ = ["EngineLoop", "LoopHooks", "hooks"]
 
@@ -96,6 +98,8 @@ class _PlainHooks:
         self._loop = loop
         # One anchor for the whole run: a wall clock that is set meanwhile must not reorder recorded times.
         self._epoch = time.time() - loop.time()
+        import random  # loads hashing, which only an open engine needs
+
         self.random = random.Random()  # noqa: S311 - spreads retries; keeps no secret
 
     def wall(self, loop_time: float) -> float:

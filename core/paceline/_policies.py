@@ -1,10 +1,12 @@
 """What a caller may decide about lanes, groups and retries. Values only; the engine acts on them."""
 
 from dataclasses import dataclass
-from random import Random
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ._checks import count, number, text
+
+if TYPE_CHECKING:
+    from random import Random
 
 __all__ = ["GroupPolicy", "Lane", "RetryPolicy"]
 
@@ -53,7 +55,7 @@ class RetryPolicy:
         number("RetryPolicy", "base", self.base)
         number("RetryPolicy", "cap", self.cap)
 
-    def delay(self, failures: int, random: Random) -> float:
+    def delay(self, failures: int, random: "Random") -> float:
         """Seconds to wait after that many failures (1 or more)."""
         # Past 2**63 the ceiling is far above any cap, and a larger exponent would overflow a float.
         ceiling = min(self.cap, self.base * 2.0 ** min(failures - 1, 63))

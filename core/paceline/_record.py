@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, cast
@@ -126,6 +127,10 @@ class Record(Entry):
         self.children = None
         self.answers = None
         self.live = None
+        self.stop_clock()
+
+    def stop_clock(self) -> None:
+        """Its deadline does not count any more."""
         if self.deadline is not None:
             self.deadline.cancel()
             self.deadline = None
@@ -191,7 +196,7 @@ class Record(Entry):
             return JobCancelled(job.id, job.name, f"{what} was cancelled: {self.error}")
         if self.status == "skipped":
             return JobSkipped(job.id, job.name, f"{what} was skipped{why}")
-        asked = ", ".join(repr(question.value) for question in self.questions)
+        asked = ", ".join(reprlib.repr(question.value) for question in self.questions)
         return JobSuspended(
             job.id,
             job.name,

@@ -27,7 +27,8 @@ def reply(run: Run, job_id: str, answer: Any, question: str | None) -> None:
     assert record.answers is not None
     record.answers[asked.id] = answer
     record.questions = tuple(each for each in record.questions if each.id != asked.id)
-    run.history.replied(record, asked)
+    if run.history is not None:
+        run.history.replied(record, asked)
     if not record.questions:
         answers, record.answers = record.answers, None
         given = next(iter(answers.values())) if len(answers) == 1 else answers
@@ -53,7 +54,7 @@ def _checked(job_id: str, question: Question, answer: Any) -> Any:
     # A JSON Schema is for the reader's form; the executor that wrote it checks the answer itself.
     if schema is None or isinstance(schema, Mapping):
         return answer
-    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - only a typed answer pays for a schema
+    from pydantic import TypeAdapter, ValidationError
 
     try:
         return TypeAdapter(schema).validate_python(answer)

@@ -25,14 +25,12 @@ from ._errors import (
     WrongLoop,
 )
 from ._executors import Executors
-from ._history import History
 from ._intake import Intake
 from ._job import Suspend
 from ._live import CURRENT, LiveAttempt
 from ._loop import hooks
 from ._parking import resume
 from ._record import GroupRecord, Record
-from ._recorder import Recorder
 from ._room import Room
 from ._scheduler import Leftover, Node, Scheduler
 from ._settings import Settings
@@ -40,6 +38,7 @@ from ._stopping import cancel_children, end_group
 from ._usage import Failure
 
 if TYPE_CHECKING:
+    from ._history import History
     from ._scheduler import LaneState
 
 __all__ = ["Run"]
@@ -59,14 +58,7 @@ class Run:
         self.id = settings.run_id or f"{int(self.opened * 1000):012x}-{self.hooks.random.getrandbits(32):08x}"
         self.slots = settings.slots
         self.scheduler = Scheduler(slots=settings.slots, max_active_groups=settings.max_active_groups)
-        self.history = History(
-            Recorder(
-                settings.sinks,
-                run=self.id,
-                wall=lambda: self.hooks.wall(loop.time()),
-                call_later=loop.call_later,
-            )
-        )
+        self.history = _open_history(self)
         self.executors = Executors(settings.executor, settings.middleware)
         self.attempts = Attempts(self)
         self.records: dict[str, Record] = {}
@@ -92,9 +84,13 @@ class Run:
             self.scheduler.set_lane(lane.name, lane.weight, lane.max_running)
 
     def current(self) -> LiveAttempt | None:
-        """The attempt of this run that the caller's code runs in, if it is still alive."""
+        """The attempt of this run that the caller's code runs in, if any; one that was given up is refused."""
         live = CURRENT.get()
-        return live if live is not None and live.run is self and live.live else None
+        if live is None or live.run is not self:
+            return None
+        if live.cancelled:
+            raise EngineNotOpen(f"job {live.record.label} has been given up; it cannot submit another")
+        return live if live.live else None
 
     # Jobs start.
 
@@ -173,11 +169,13 @@ class Run:
         now = self.loop.time()
         if policy is None or not failure.retryable or record.failures >= policy.attempts:
             record.error = error
+            cancel_children(self, record, "its parent failed")
             self.settle(self.scheduler.end(record, "failed", now))
             return
         delay = max(policy.delay(record.failures, self.hooks.random), failure.retry_after or 0.0)
         record.close_attempt("failed", error)
-        self.history.retried(record, error, delay, live.usage)
+        if self.history is not None:
+            self.history.retried(record, error, delay, live.usage)
         self._restart_streams(record)
         self.scheduler.retry(record, now + delay)
         cancel_children(self, record, "its parent is tried again")
@@ -185,7 +183,8 @@ class Run:
     def _again(self, record: Record, payload: object) -> None:
         record.close_attempt("again")
         record.job = replace(record.job, payload=payload)
-        self.history.retried(record, None, 0.0, None)
+        if self.history is not None:
+            self.history.retried(record, None, 0.0, None)
         self._restart_streams(record)
         self.scheduler.again(record)
         cancel_children(self, record, "its parent is run again")
@@ -196,7 +195,8 @@ class Run:
         record.answers = {}
         record.job = replace(record.job, state=suspend.state, reply=None)
         self.scheduler.suspend(record)
-        self.history.suspended(record)
+        if self.history is not None:
+            self.history.suspended(record)
         self._rested(record)
 
     def _restart_streams(self, record: Record) -> None:
@@ -223,11 +223,11 @@ class Run:
         if status == "skipped":
             record.error = _error_of(record.cause)
         self.counts[status] += 1
-        del self.records[record.job.id]
-        if record.parent is not None and record.parent.children is not None:
-            record.parent.children.discard(record)
+        del self.records[record.label]  # not job.id: an executor could have changed it
+        if record.parent is not None or record.children:
+            _leave_family(record)
         record.drop_work()
-        if self.history.recorder.enabled:
+        if self.history is not None:
             self.history.ended(record, record.charged if record.tries else None)
         if record.lane.closed:
             self._forget_lane(record.lane)
@@ -259,7 +259,8 @@ class Run:
     def _settle_group(self, group: GroupRecord) -> None:
         del self.groups[group.label]
         group.public = None
-        self.history.group_ended(group)
+        if self.history is not None:
+            self.history.group_ended(group)
         self.executors.middleware.end(group.scope, group.first_error)
         on_end, group.on_end = group.on_end, []
         for callback in on_end:
@@ -293,7 +294,8 @@ class Run:
     def _announce_release(self, group: GroupRecord, by: Any) -> None:
         if group.released and not group.announced:
             group.announced = True
-            self.history.group_released(group, by)
+            if self.history is not None:
+                self.history.group_released(group, by)
 
     def enter_group(self, group: GroupRecord) -> None:
         """Take in a group and give it its positional key: its name, or `name#n` for the nth of that name.
@@ -311,7 +313,8 @@ class Run:
     def close_lane(self, lane: LaneState) -> None:
         """The lane takes no more jobs, and is forgotten with its last one."""
         lane.closed = True
-        self.history.lane_changed(lane)
+        if self.history is not None:
+            self.history.lane_changed(lane)
         self._forget_lane(lane)
 
     def _forget_lane(self, lane: LaneState) -> None:
@@ -354,6 +357,30 @@ class Run:
         except RuntimeError:
             if not self.loop.is_closed():
                 raise
+
+
+def _leave_family(record: Record) -> None:
+    """Its parent lets go of it and takes its children, which are cancelled with that one from now on."""
+    parent, children = record.parent, record.children or ()
+    for child in children:
+        child.parent = parent
+    if parent is not None and parent.children is not None:
+        parent.children.discard(record)
+        parent.children.update(children)
+
+
+def _open_history(run: Run) -> History | None:
+    if not run.settings.sinks:
+        return None  # nobody reads it: no event is ever built, nor are their classes imported
+    from ._history import History
+    from ._recorder import Recorder
+
+    loop = run.loop
+    wall = run.hooks.wall
+    recorder = Recorder(
+        run.settings.sinks, run=run.id, wall=lambda: wall(loop.time()), call_later=loop.call_later
+    )
+    return History(recorder)
 
 
 def _error_of(cause: Node | None) -> BaseException:

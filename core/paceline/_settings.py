@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ._checks import count, instance, number, text
 from ._costs import Costs
 from ._middleware import MiddlewareStack
 from ._policies import Lane, RetryPolicy
-from ._sinks import Sink
+
+if TYPE_CHECKING:
+    from ._sinks import Sink
 
 __all__ = ["Settings"]
 

@@ -46,7 +46,6 @@ def cancel_group(run: Run, group: GroupRecord, reason: str) -> None:
 def end_group(run: Run, group: GroupRecord, reason: str) -> None:
     """The same, while something else is being settled: what may start now starts later."""
     if group.status is None:
-        group.closed = True
         _cancel_all(run, tuple(group.unended), reason)
         run.settle(run.scheduler.close_group(group, run.loop.time()))
 

@@ -1,9 +1,11 @@
 """What a provider call used, what a job is expected to use, and how a failure is to be treated."""
 
-import email.utils
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeVar
+
+from ._checks import number
 
 __all__ = ["Cost", "Failure", "Usage", "classify_http"]
 
@@ -72,11 +74,18 @@ class Failure:
     `retryable`: another attempt may succeed. `retry_after`: seconds that the provider asks to wait.
     `fault`: whose it is: the provider broke ("provider"), it refused for its rate limits before doing any
     work ("limit"), the request itself is wrong ("request"), or it cannot be told ("unknown").
+
+    Raises:
+        ValueError, TypeError: if `retry_after` is not a finite number of at least 0.
     """
 
     retryable: bool
     retry_after: float | None = None
     fault: Literal["provider", "limit", "request", "unknown"] = "unknown"
+
+    def __post_init__(self) -> None:
+        if self.retry_after is not None:
+            number("Failure", "retry_after", self.retry_after)
 
 
 _RETRYABLE = frozenset({408, 409, 429})
@@ -116,16 +125,22 @@ def _retry_after(headers: Mapping[str, str], now: float | None) -> float | None:
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         text = headers.get(name, "")
         try:
-            return max(0.0, float(text) * unit)
+            seconds = float(text) * unit
         except ValueError:
             continue
-    date = (
-        email.utils.parsedate_to_datetime(headers["retry-after"])
-        if _is_date(headers.get("retry-after"))
-        else None
-    )
-    return None if date is None or now is None else max(0.0, date.timestamp() - now)
+        if math.isfinite(seconds):
+            return max(0.0, seconds)
+    date = _date(headers.get("retry-after"))
+    return None if date is None or now is None else max(0.0, date - now)
 
 
-def _is_date(text: str | None) -> bool:
-    return bool(text) and email.utils.parsedate_tz(text or "") is not None
+def _date(text: str | None) -> float | None:
+    """An HTTP date as epoch seconds, or None where it is none."""
+    if not text:
+        return None
+    import email.utils  # seldom needed, and slow to load
+
+    try:
+        return email.utils.parsedate_to_datetime(text).timestamp()
+    except ValueError:
+        return None

@@ -15,7 +15,9 @@ __all__ = ["classify"]
 # A mistake in the chain or its input: another attempt makes it again.
 _MISTAKES = (ArithmeticError, AttributeError, ImportError, LookupError, NameError, TypeError, ValueError)
 # By name, for openai, anthropic, httpx and httpx2 alike: a request that broke before there was a status.
-_BROKEN = frozenset({"APIConnectionError", "APIError", "ModelAPIError", "ModelConnectionError", "TransportError"})
+_BROKEN = frozenset(
+    {"APIConnectionError", "APIError", "ModelAPIError", "ModelConnectionError", "TransportError"}
+)
 _PARSERS = ("langchain_core.output_parsers", "langchain_classic.output_parsers", "langchain.output_parsers")
 
 
@@ -27,10 +29,10 @@ def classify(error: BaseException) -> Failure:
     known is retryable.
     """
     status = getattr(error, "status_code", None)
-    if isinstance(status, int):
+    if isinstance(status, int) and status >= 400:
         return classify_http(status, _headers(error), code=_code(error), now=time.time())
     if isinstance(error, ConnectionError | TimeoutError) or _BROKEN & _names(error):
-        return classify_http(None, code=_code(error)) if _code(error) is None else _in_stream(error)
+        return _broken(_code(error))
     if isinstance(error, OutputParserException) or _while_parsing(error):
         return Failure(True)
     if isinstance(error, JobError) and isinstance(error.__cause__, Exception):
@@ -40,9 +42,10 @@ def classify(error: BaseException) -> Failure:
     return Failure(True)
 
 
-def _in_stream(error: BaseException) -> Failure:
-    """An error told in the middle of a stream: it has a code, and the status was long since 200."""
-    code = _code(error)
+def _broken(code: str | None) -> Failure:
+    """A connection that broke, or, where there is a code, an error told in a stream that had begun as 200."""
+    if code is None:
+        return classify_http(None)
     return classify_http(429 if code in {"rate_limit_exceeded", "insufficient_quota"} else 500, code=code)
 
 

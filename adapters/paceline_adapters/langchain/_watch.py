@@ -74,7 +74,7 @@ class StreamWatch(Watch):
         if not self.spoke and (token or _has_content(chunk)):
             self._first_token()
 
-    def on_stream_event(self, event: Mapping[str, Any], **kwargs: Any) -> Any:  # type: ignore[override]  # noqa: ARG002
+    def on_stream_event(self, event: Mapping[str, Any], **kwargs: Any) -> Any:  # noqa: ARG002
         """The same, where somebody else's handler asked for content-block events."""
         if not self.spoke and event.get("event") == "content-block-delta":
             self._first_token()
@@ -121,7 +121,9 @@ def usage_of(response: LLMResult) -> Usage | None:
         input_tokens=found.get("input_tokens"),
         cached_tokens=_sum(read, "cache_read"),
         # Anthropic's two times to live come under names of their own, and then not under the common one.
-        cache_write_tokens=_sum(read, "cache_creation", "ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"),
+        cache_write_tokens=_sum(
+            read, "cache_creation", "ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"
+        ),
         output_tokens=found.get("output_tokens"),
         reasoning_tokens=_sum(written, "reasoning"),
         requests=1,

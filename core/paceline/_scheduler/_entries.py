@@ -10,6 +10,7 @@ from paceline._job import Status
 
 if TYPE_CHECKING:
     from ._lanes import Flow, LaneState
+    from ._turns import Turns
 
 __all__ = ["Edge", "Entry", "GroupState", "Leftover", "Node", "State", "Timer"]
 
@@ -29,17 +30,15 @@ class State(IntEnum):
 
 
 class Timer:
-    """Something due at a time. A cancelled one lets go of its target at once; its shell stays until then."""
+    """Something due at a time; it stands in the queue of all that are."""
 
-    __slots__ = ("seq", "target", "when")
+    __slots__ = ("seat", "target", "ticket", "when")
 
-    def __init__(self, when: float, seq: int, target: Entry | GroupState) -> None:
+    def __init__(self, when: float, target: Entry | GroupState) -> None:
         self.when = when
-        self.seq = seq
-        self.target: Entry | GroupState | None = target
-
-    def __lt__(self, other: Timer) -> bool:
-        return (self.when, self.seq) < (other.when, other.seq)
+        self.target = target
+        self.seat: Turns[Timer] | None = None
+        self.ticket = 0
 
 
 class Entry:

@@ -55,8 +55,6 @@ class Flow:
         else:
             self.jobs.append(entry)
         self.ready += 1
-        if self.ready == 1 and self.turn < self.level.turn:
-            self.turn = self.level.turn
 
     def pop(self) -> Entry:
         self.ready -= 1

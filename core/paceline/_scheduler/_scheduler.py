@@ -13,13 +13,13 @@ it held, then `end`, `retry`, `suspend` or `again` says what becomes of the job.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from heapq import heappop, heappush
 
 from paceline._job import Status
 
 from ._entries import Edge, Entry, GroupState, Leftover, Node, State, Timer
 from ._fair import FairQueues
 from ._lanes import LaneState
+from ._turns import Turns, leave
 from ._waiting import WaitReason
 
 __all__ = ["Scheduler"]
@@ -42,9 +42,8 @@ class Scheduler:
         self.unfinished_groups = 0
         self.states = [0] * len(State)
         """How many jobs are in each state (ENDED: how many have ended in all)."""
-        self.timers: list[Timer] = []
-        """What is due at a time, in a heap."""
-        self._timer_seq = 0
+        self.timers: Turns[Timer] = Turns(_when)
+        """What is due at a time."""
         self._settling = 0
 
     @property
@@ -313,7 +312,6 @@ class Scheduler:
 
     def _open(self, group: GroupState) -> None:
         group.opened = True
-        group.timer = None
         held, group.held = group.held, {}
         for entry in held:
             self._unblock(entry)
@@ -322,33 +320,29 @@ class Scheduler:
 
     def wake_at(self) -> float | None:
         """When `due` is to be called next, or None."""
-        timers = self.timers
-        while timers and timers[0].target is None:
-            heappop(timers)
-        return timers[0].when if timers else None
+        first = self.timers.first()
+        return None if first is None else first.when
 
     def due(self, now: float) -> None:
         """Let in what waited for a time that has come."""
-        timers = self.timers
-        while timers and (timers[0].target is None or timers[0].when <= now):
-            target = heappop(timers).target
+        while (timer := self.timers.first()) is not None and timer.when <= now:
+            target = timer.target
+            self._cancel_timer(target)
             if isinstance(target, Entry):
-                target.timer = None
                 self._ready(target, front=True)
-            elif target is not None:
+            else:
                 self._settling -= 1
                 self._open(target)
 
     def _at(self, when: float, target: Entry | GroupState) -> Timer:
-        self._timer_seq += 1
-        timer = Timer(when, self._timer_seq, target)
-        heappush(self.timers, timer)
+        timer = Timer(when, target)
+        self.timers.put(timer)
         return timer
 
     @staticmethod
     def _cancel_timer(target: Entry | GroupState) -> None:
         if target.timer is not None:
-            target.timer.target = None
+            leave(target.timer)
             target.timer = None
 
     # Questions.
@@ -398,3 +392,7 @@ class Scheduler:
         return (
             WaitReason("slot") if self.queues.first_lane() is lane else WaitReason("lane_share", lane.label)
         )
+
+
+def _when(timer: Timer) -> float:
+    return timer.when

@@ -66,7 +66,10 @@ class Turns(Generic[T]):
         """Take an item out that is in."""
         item.seat = None
         self.live -= 1
-        self._sweep()
+        if self.live:
+            self._sweep()
+        else:
+            self._heap.clear()
 
     def first(self) -> T | None:
         """The item whose turn it is; it stays in."""

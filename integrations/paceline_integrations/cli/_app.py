@@ -43,7 +43,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _paceline(
-    version: Annotated[  # noqa: ARG001 - its callback does it all
+    version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version and leave.")
     ] = False,
 ) -> None:

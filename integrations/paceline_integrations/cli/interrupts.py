@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Coroutine
 from types import FrameType
@@ -25,9 +24,9 @@ T = TypeVar("T")
 class _Interrupts:
     """Turns SIGINT and SIGTERM into one cancellation of a task, and a clock that cannot be ignored.
 
-    The engine gives up attempts that will not end; but a job may hold the loop itself, and Python waits at its
-    end for the threads of pools that a job may have used. So a thread of ours ends the process. What a run
-    writes is with the system as soon as it is written: nothing is lost by that.
+    The engine gives up attempts that will not end; but a job may hold the loop itself, and Python waits at
+    its end for the threads of pools that a job may have used. So a thread of ours ends the process. What a
+    run writes is with the system as soon as it is written: nothing is lost by that.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> None:
@@ -36,13 +35,14 @@ class _Interrupts:
         self._last_call = threading.Event()
         self.count = 0
 
-    def __call__(self, number: int, frame: FrameType | None) -> None:
+    def __call__(self, _signal: int, _frame: FrameType | None) -> None:
         self.count += 1
         if self.count == 1:
             threading.Thread(target=self._end_in_time, name="paceline-interrupt", daemon=True).start()
         else:
             self._last_call.set()
-        self._loop.call_soon_threadsafe(self._task.cancel, "interrupted")
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._task.cancel, "interrupted")
 
     def _end_in_time(self) -> None:
         if self._last_call.wait(GRACE - 0.25):
@@ -52,10 +52,8 @@ class _Interrupts:
 
 def _leave() -> None:
     try:
-        if sys.stderr.isatty():
-            sys.stderr.write("\x1b[?25h")  # a live screen hides the cursor
-        sys.stdout.flush()
-        sys.stderr.flush()
+        if os.isatty(2):
+            os.write(2, b"\x1b[?25h")  # a live screen hides the cursor
     finally:
         os._exit(INTERRUPTED)
 

@@ -6,10 +6,12 @@ import os
 import stat
 import tempfile
 from array import array
+from collections.abc import Callable
 from io import FileIO
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, TextIO, final
+from typing import Protocol, Self, final
 
 from paceline import JobResult, TaskReport
 
@@ -41,15 +43,21 @@ class ResultsWriter(Protocol):
 
 @final
 class ResultsStream:
-    """Writes results to standard output as they come; once begun, a line cannot be moved."""
+    """Writes results to a stream as they come; once written, a line cannot be moved into input order."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self._write = write
 
     def add(self, place: int, result: JobResult) -> None:  # noqa: ARG002
-        """Write a result."""
-        self._stream.write(_line(result).decode())
-        self._stream.flush()
+        """Write a result.
+
+        Raises:
+            CommandError: without a word, if nobody reads any more (`| head`).
+        """
+        try:
+            self._write(_line(result).decode())
+        except BrokenPipeError as error:
+            raise CommandError(code=1) from error
 
     def finish(self) -> None:
         """Do nothing: every line is out."""
@@ -98,7 +106,7 @@ class ResultsFile:
         try:
             os.fsync(self._file.fileno())
             found = [offset for offset in self._offsets if offset >= 0]
-            if any(later < earlier for earlier, later in zip(found, found[1:], strict=False)):
+            if any(later < earlier for earlier, later in pairwise(found)):
                 self._rewrite(found)
         except OSError as error:
             raise CommandError(
@@ -146,5 +154,7 @@ def _regular(path: Path) -> bool:
 
 
 def _unwritable(path: Path, error: OSError, code: int = 2) -> CommandError:
-    why = f"the folder {path.parent} does not exist" if isinstance(error, FileNotFoundError) else error.strerror
+    why = (
+        f"the folder {path.parent} does not exist" if isinstance(error, FileNotFoundError) else error.strerror
+    )
     return CommandError(f"{path}: cannot be written: {why}", code=code)

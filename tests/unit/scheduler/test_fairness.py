@@ -76,11 +76,14 @@ class Road:
 
     def run(self, steps: int) -> None:
         for _ in range(steps):
-            for rider in self.riders:
-                self._stock(rider)
+            self.stock()
             while (entry := self.scheduler.next()) is not None:
-                self._start(entry)
-            self._end(self.dice.randrange(len(self.running)))
+                self.start(entry)
+            self.end(self.dice.randrange(len(self.running)))
+
+    def stock(self) -> None:
+        for rider in self.riders:
+            self._stock(rider)
 
     def _stock(self, rider: Rider) -> None:
         if rider.rests and self.dice.random() < 0.97:
@@ -99,7 +102,7 @@ class Road:
             self.scheduler.add(entry, 0.0)
             self._look()
 
-    def _start(self, entry: Entry) -> None:
+    def start(self, entry: Entry) -> None:
         rider, real = self.reals.pop(entry)
         rider.queued.remove(entry)
         rider.served += entry.charged
@@ -107,7 +110,7 @@ class Road:
         self.running.append((rider, entry, real))
         self._look()
 
-    def _end(self, which: int) -> None:
+    def end(self, which: int) -> None:
         rider, entry, real = self.running.pop(which)
         rider.served += real - entry.charged
         self.scheduler.finish(entry, real)
@@ -181,3 +184,171 @@ def test_lanes_that_stay_backlogged_are_served_by_weight(plans: list[Plan], slot
     road.riders.append(Rider(road.lane(), costs("alike", "right")))  # so that there is always something to do
     road.run(400 + 20 * slots)
     assert road.closest() <= 1.0 + 1e-9
+
+
+@given(
+    plans=st.lists(PLANS, min_size=2, max_size=5),
+    slots=st.sampled_from([1, 2, 3, 4, 8, 16, 64]),
+    seed=st.integers(0, 2**32),
+)
+@settings(max_examples=40)
+def test_groups_and_ungrouped_jobs_of_one_lane_take_turns_by_cost(
+    plans: list[Plan], slots: int, seed: int
+) -> None:
+    scheduler = Scheduler(slots=slots, max_active_groups=len(plans))
+    road = Road(scheduler, seed)
+    lane = road.lane()
+    for plan in plans:
+        group = GroupState("group", lane, capacity=plan.cap)
+        scheduler.open_group(group, 0.0)
+        scheduler.release(group, 0.0)
+        road.riders.append(Rider(lane, costs(plan.size, plan.error), group=group, rests=plan.rests))
+    road.riders.append(Rider(lane, costs("alike", "right")))
+    road.run(400 + 20 * slots)
+    assert road.closest() <= 1.0 + 1e-9
+
+
+@pytest.mark.parametrize("slots", [1, 2, 3, 4, 8, 16])
+def test_a_lane_whose_costs_are_misjudged_both_ways_swings_at_most_twice_as_far(slots: int) -> None:
+    """An adversary who picks what is misjudged how, and what ends when, gets past the bound: no choice made
+    before the costs are known can prevent it. Twice the bound is out of his reach too."""
+    too_high = True
+    road = Road(Scheduler(slots=slots), 0)
+    victim = Rider(road.lane(), lambda dice: (10.0, 0.0) if too_high else (0.0, 10.0))
+    light = Rider(road.lane(), lambda dice: (0.1, 0.1))
+    road.riders += [victim, light]
+
+    def fill() -> None:
+        road.stock()
+        while (entry := road.scheduler.next()) is not None:
+            road.start(entry)
+            road.stock()
+
+    def give_all_slots_to_the_victim() -> None:
+        fill()
+        while (which := next((n for n, job in enumerate(road.running) if job[0] is light), None)) is not None:
+            road.end(which)
+            fill()
+
+    def misjudge_the_other_way() -> None:
+        for entry in victim.queued:
+            entry.stated, real = victim.costs(road.dice)
+            road.reals[entry] = (victim, real)
+
+    give_all_slots_to_the_victim()
+    too_high = False
+    misjudge_the_other_way()
+    for _ in range(slots):
+        road.end(0)
+        fill()
+    while victim.served < light.served - victim.largest:
+        road.end(0)
+        fill()
+    give_all_slots_to_the_victim()
+    while road.running:
+        road.end(0)
+    assert road.closest() <= 2.0
+    assert (road.closest() > 1.0) == (slots > 2)
+
+
+def fill_lane(scheduler: Scheduler, lane: LaneState, count: int, cost: float = 1.0) -> list[Entry]:
+    entries = [Entry(f"{lane.label}-{n}", lane, None, 0.0, cost) for n in range(count)]
+    for entry in entries:
+        scheduler.add(entry, 0.0)
+    return entries
+
+
+def serve(scheduler: Scheduler, count: int) -> list[str]:
+    """Let one job after another start and end; the lanes of those that started."""
+    order: list[str] = []
+    for _ in range(count):
+        entry = scheduler.next()
+        assert entry is not None
+        order.append(entry.lane.label)
+        scheduler.finish(entry, None)
+        scheduler.end(entry, "succeeded", 0.0)
+    return order
+
+
+@pytest.mark.parametrize("slots", [1, 16])
+def test_a_heavy_lane_is_served_next_however_many_jobs_stand_in_a_light_one(slots: int) -> None:
+    scheduler = Scheduler(slots=slots)
+    background = fill_lane(scheduler, scheduler.set_lane("background", 1.0, None), 10_000)
+    running = [scheduler.next() for _ in range(slots)]
+    assert running == background[:slots]
+    (urgent,) = fill_lane(scheduler, scheduler.set_lane("heavy", 5.0, None), 1)
+    assert scheduler.next() is None
+    scheduler.finish(background[0], None)
+    assert scheduler.next() is urgent
+
+
+def test_a_lane_that_was_idle_gets_no_credit_for_it() -> None:
+    scheduler = Scheduler(slots=1)
+    busy, idle = scheduler.set_lane("busy", 1.0, None), scheduler.set_lane("idle", 1.0, None)
+    fill_lane(scheduler, busy, 200)
+    serve(scheduler, 100)
+    fill_lane(scheduler, idle, 100)
+    assert serve(scheduler, 20).count("idle") == 10
+
+
+def test_a_lane_that_was_at_its_cap_gets_no_credit_for_it_though_it_was_charged_too_much() -> None:
+    scheduler = Scheduler(slots=2)
+    capped, busy = scheduler.set_lane("capped", 1.0, 1), scheduler.set_lane("busy", 1.0, None)
+    fill_lane(scheduler, capped, 1, cost=100.0)
+    first = scheduler.next()
+    fill_lane(scheduler, capped, 100)
+    fill_lane(scheduler, busy, 200)
+    serve(scheduler, 50)
+    assert first is not None
+    scheduler.finish(first, 0.0)
+    assert serve(scheduler, 20).count("capped") in {10, 11}
+
+
+def test_a_group_that_waited_for_a_place_gets_no_credit_for_it() -> None:
+    scheduler = Scheduler(slots=1, max_active_groups=1)
+    lane = scheduler.set_lane("lane", 1.0, None)
+    for name, count in (("first", 100), ("second", 100)):
+        group = GroupState(name, lane)
+        scheduler.open_group(group, 0.0)
+        scheduler.release(group, 0.0)
+        for _ in range(count):
+            scheduler.add(Entry(name, lane, group, 0.0, 1.0), 0.0)
+    fill_lane(scheduler, lane, 300)
+    order: list[str] = []
+    for _ in range(240):
+        entry = scheduler.next()
+        assert entry is not None
+        order.append(entry.label)
+        scheduler.finish(entry, None)
+    begins = order.index("second")
+    assert order.index("second") > max(n for n, label in enumerate(order) if label == "first")
+    assert order[begins : begins + 20].count("second") == 10
+
+
+def test_a_lane_that_is_given_more_weight_need_not_sit_out_what_it_owed_by_the_old_one() -> None:
+    scheduler = Scheduler(slots=1)
+    poor, other = scheduler.set_lane("poor", 0.001, None), scheduler.set_lane("other", 1.0, None)
+    fill_lane(scheduler, poor, 100)
+    serve(scheduler, 1)
+    fill_lane(scheduler, other, 1000)
+    scheduler.set_lane("poor", 1.0, None)
+    assert serve(scheduler, 20).count("poor") in {9, 10}
+
+
+def test_a_lane_at_its_cap_keeps_no_places_for_active_groups_from_others() -> None:
+    scheduler = Scheduler(slots=2)
+    capped, free = scheduler.set_lane("capped", 1.0, 1), scheduler.set_lane("free", 1.0, None)
+    for lane, names in ((capped, ("a", "b")), (free, ("c",))):
+        for name in names:
+            group = GroupState(name, lane)
+            scheduler.open_group(group, 0.0)
+            for _ in range(3):
+                scheduler.add(Entry(name, lane, group, 0.0, 1.0), 0.0)
+            scheduler.close_group(group, 0.0)
+    for _ in range(3):
+        running = [scheduler.next(), scheduler.next()]
+        assert {entry.lane.label for entry in running if entry is not None} == {"capped", "free"}
+        for entry in running:
+            assert entry is not None
+            scheduler.finish(entry, None)
+            scheduler.end(entry, "succeeded", 0.0)

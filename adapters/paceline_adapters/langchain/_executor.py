@@ -1,0 +1,169 @@
+"""Running a LangChain Runnable as jobs."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from contextlib import aclosing
+from typing import Any, cast, final
+
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.callbacks.base import BaseCallbackManager
+from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables.config import merge_configs, var_child_runnable_config
+
+from paceline import Failure, Job, JobContext
+
+from ._composition import has_model, prepared
+from ._failures import classify
+from ._streaming import Output, close_streams, latest_of
+from ._watch import StreamWatch, Watch
+
+__all__ = ["RunnableExecutor", "adapt"]
+
+
+def adapt(obj: Runnable[Any, Any]) -> RunnableExecutor:
+    """Make an executor of a Runnable; this is what `paceline.as_executor` calls."""
+    return RunnableExecutor(obj)
+
+
+@final
+class RunnableExecutor:
+    """Runs any LangChain Runnable, unchanged: a job's payload is its input, the job's output what it gives.
+
+        executor = RunnableExecutor(prompt | model | parser, config={"tags": ["nightly"]})
+        async with Engine(executor) as engine:
+            handle = await engine.submit({"question": "..."}, config={"configurable": {"model": "small"}})
+
+    The job's `config` is merged over `config` as LangChain merges them. Each attempt is a run of its own,
+    with a `run_id` made from job and attempt, the ids of job, group and run in its metadata, and as its
+    parent the submitter's run, if it was submitted inside of one.
+
+    Chunks are streamed where they are of use (`ctx.streaming`), and add up to what `ainvoke` would give. The
+    first token is the model's own. Where the chain shows a model, a primer's chunks that come before it (a
+    document passed through, say) are held back until then: emitting them would release the followers early.
+    Usage is told for each call of a model, cached tokens once, and not at all where LangChain's cache
+    answered; models that leave usage off in streams are exchanged for copies that do not, as far as they
+    can be seen in the chain (`stream_usage=False` keeps it off).
+
+    Raises:
+        TypeError: if `runnable` is not a Runnable.
+        ValueError: if `config` names a `run_id`: that is one run's, and goes to `submit(config=...)`.
+    """
+
+    def __init__(self, runnable: Runnable[Any, Any], *, config: RunnableConfig | None = None) -> None:
+        if not isinstance(cast("object", runnable), Runnable):
+            raise TypeError(
+                f"RunnableExecutor takes a LangChain Runnable, not {type(runnable).__name__}; "
+                "functions run as they are, Engine(function), or wrapped in RunnableLambda"
+            )
+        if config is not None and config.get("run_id") is not None:
+            raise ValueError("a run_id names one run: give it to submit(..., config={'run_id': ...})")
+        self.runnable = runnable
+        self._config = config
+        self._prepared = prepared(runnable)
+        self._latest = latest_of(runnable)
+        self._has_model = has_model(runnable)
+
+    def __repr__(self) -> str:
+        return f"RunnableExecutor({self.name})"
+
+    @property
+    def name(self) -> str:
+        """What LangChain calls the Runnable."""
+        return self.runnable.get_name()
+
+    async def execute(self, job: Job, ctx: JobContext, /) -> object:
+        """Run it once.
+
+        Raises:
+            TypeError: if the job's config is no mapping.
+        """
+        streaming = ctx.streaming
+        watch = StreamWatch(ctx) if streaming else Watch(ctx)
+        config = self._merged(job, ctx, watch)
+        try:
+            if streaming:
+                return await self._stream(job, ctx, watch, config)
+            return await self._prepared.ainvoke(job.payload, config)
+        except BaseException as error:
+            await close_streams(error)
+            raise
+
+    def classify(self, error: Exception, /) -> Failure:
+        """Say whether another attempt may succeed, by HTTP status and headers or by kind of error."""
+        return classify(error)
+
+    async def _stream(self, job: Job, ctx: JobContext, watch: Watch, config: RunnableConfig) -> object:
+        output = Output(self._latest)
+        held: list[object] = []
+        holding = job.role == "primer" and self._has_model
+        async with aclosing(cast("Any", self._prepared.astream(job.payload, config))) as chunks:
+            async for chunk in chunks:
+                output.add(chunk)
+                held.append(chunk)
+                if watch.spoke or not holding:
+                    _emit(ctx, held)
+        _emit(ctx, held)
+        return output.whole()
+
+    def _merged(self, job: Job, ctx: JobContext, watch: Watch) -> RunnableConfig:
+        given = cast("RunnableConfig | None", job.config)
+        if given is not None and not isinstance(cast("object", given), Mapping):
+            raise TypeError(
+                f"job {job.name!r}: config= must be a RunnableConfig (a mapping), not {type(given).__name__}"
+            )
+        own = RunnableConfig(callbacks=[watch], metadata=_metadata(job, ctx), run_id=_run_id(job, ctx))
+        defaults = RunnableConfig() if job.name == job.id else RunnableConfig(run_name=job.name)
+        # merge_configs would mix the submitter's run into each of them, and again into their sum.
+        outer = var_child_runnable_config.get()
+        token = var_child_runnable_config.set(None)
+        try:
+            return merge_configs(_without_watches(outer), defaults, self._config, given, own)
+        finally:
+            var_child_runnable_config.reset(token)
+
+
+def _emit(ctx: JobContext, chunks: list[object]) -> None:
+    for chunk in chunks:
+        ctx.emit(chunk)
+    chunks.clear()
+
+
+def _run_id(job: Job, ctx: JobContext) -> uuid.UUID:
+    """The run's id: as given for the first attempt, else made from what names the attempt."""
+    config: Mapping[str, Any] = job.config or {}
+    given = config.get("run_id")
+    if given is not None and ctx.attempt == 1:
+        return uuid.UUID(str(given))
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"paceline:{given or job.id}/{ctx.attempt}")
+
+
+def _metadata(job: Job, ctx: JobContext) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "paceline.run.id": ctx.run_id,
+        "paceline.job.id": job.id,
+        "paceline.attempt": ctx.attempt,
+        "paceline.lane": job.lane,
+    }
+    if job.group is not None:
+        found["paceline.group.id"] = job.group
+        found["paceline.role"] = job.role
+    return found
+
+
+def _without_watches(outer: RunnableConfig | None) -> RunnableConfig | None:
+    """The submitter's config, without the watch of the job that it may be: each counts its own calls."""
+    callbacks = None if outer is None else outer.get("callbacks")
+    if outer is None or callbacks is None:
+        return outer
+    if isinstance(callbacks, BaseCallbackManager):
+        callbacks = callbacks.copy()
+        callbacks.handlers = _others(callbacks.handlers)
+        callbacks.inheritable_handlers = _others(callbacks.inheritable_handlers)
+        return {**outer, "callbacks": callbacks}
+    return {**outer, "callbacks": _others(callbacks)}
+
+
+def _others(handlers: list[BaseCallbackHandler]) -> list[BaseCallbackHandler]:
+    return [handler for handler in handlers if not isinstance(handler, Watch)]

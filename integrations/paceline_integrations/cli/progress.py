@@ -1,0 +1,77 @@
+"""What a run looks like while it runs, for a person at a terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from .summary import amount, duration, lanes_table
+
+if TYPE_CHECKING:
+    from .runner import GroupsRun
+
+__all__ = ["show_progress"]
+
+_BAR = 40
+
+
+@contextmanager
+def show_progress(run: GroupsRun, console: Console) -> Iterator[None]:
+    """Show the run's progress below whatever else is printed, until the block is left."""
+    screen = _Screen(run)
+    with Live(get_renderable=screen.render, console=console, refresh_per_second=8, transient=True):
+        yield
+
+
+class _Screen:
+    def __init__(self, run: GroupsRun) -> None:
+        self._run = run
+        self._begun = time.monotonic()
+
+    def render(self) -> RenderableType:
+        rows: list[RenderableType] = [self._bar(), self._counts()]
+        report = self._run.report()
+        if len(report.lanes) > 1:
+            rows.append(lanes_table(report, most=8))
+        return Group(*rows)
+
+    def _bar(self) -> RenderableType:
+        done, jobs = self._run.tally.totals.jobs, self._run.jobs
+        passed = time.monotonic() - self._begun
+        left = (
+            f"about {duration(passed / done * (jobs - done))} left" if 0 < done < jobs and passed > 2 else ""
+        )
+        grid = Table.grid(padding=(0, 2))
+        grid.add_row(
+            ProgressBar(total=jobs, completed=done, width=_BAR),
+            Text(f"{done:,}/{jobs:,} jobs", style="bold"),
+            Text(duration(passed), style="cyan"),
+            Text(left, style="dim"),
+        )
+        return grid
+
+    def _counts(self) -> Text:
+        totals = self._run.tally.totals
+        snapshot = self._run.snapshot
+        parts = [Text(f"{0 if snapshot is None else snapshot.counts['running']} running")]
+        for count, word, style in (
+            (totals.failed, "failed", "bold red"),
+            (totals.skipped, "skipped", "yellow"),
+            (totals.suspended, "suspended", "magenta"),
+        ):
+            if count:
+                parts.append(Text(f"{count:,} {word}", style=style))
+        if totals.input_tokens:
+            share = 0.0 if totals.cached_tokens is None else totals.cached_tokens / totals.input_tokens
+            parts.append(
+                Text(f"{amount(totals.input_tokens)} tokens read, {share:.0%} of them from the cache")
+            )
+        return Text(" · ", style="dim").join(parts)

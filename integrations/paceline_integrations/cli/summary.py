@@ -1,0 +1,108 @@
+"""A report as a person reads it at the end of a run."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from paceline import RunReport, RunTotals, TaskReport
+
+__all__ = ["amount", "duration", "lanes_table", "print_summary"]
+
+_STYLES = {"succeeded": "green", "failed": "red", "skipped": "yellow", "suspended": "magenta"}
+
+
+def amount(number: int | None) -> str:
+    """Write a number of tokens, or a dash where it is unknown."""
+    return "-" if number is None else f"{number:,}"
+
+
+def duration(seconds: float) -> str:
+    """Write a duration, as exactly as it matters."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def lanes_table(report: RunReport, *, most: int = 20) -> Table:
+    """Show each lane's share against its due; the first `most` of them."""
+    table = Table(box=None, padding=(0, 2), header_style="dim", show_edge=False)
+    for heading in ("lane", "weight", "jobs", "due", "share"):
+        table.add_column(heading, justify="left" if heading == "lane" else "right")
+    for name, lane in list(report.lanes.items())[:most]:
+        due, share = lane.due_while_waiting, lane.share_while_waiting
+        table.add_row(
+            Text(name),
+            f"{lane.weight:g}",
+            f"{lane.jobs:,}",
+            "-" if due is None else f"{due:.0%}",
+            "-" if share is None else f"{share:.0%}",
+        )
+    if len(report.lanes) > most:
+        table.add_row(Text(f"and {len(report.lanes) - most} more", style="dim"))
+    return table
+
+
+def print_summary(console: Console, report: RunReport, troubles: list[TaskReport], *, missing: int) -> None:
+    """Tell how a run ended: counts, time, tokens, shares, and its first troubles."""
+    totals = report.totals
+    for task in troubles:
+        console.print(_trouble(task))
+    left = totals.jobs - totals.succeeded - sum(1 for _ in troubles)
+    if left > 0 and troubles:
+        console.print(Text(f"… and {left:,} more that did not succeed", style="dim"))
+    console.print(_headline(totals, missing))
+    if totals.input_tokens is not None or totals.output_tokens is not None:
+        console.print(_tokens(totals))
+    if len(report.lanes) > 1:
+        console.print(lanes_table(report))
+        if any(lane.share_while_waiting is not None for lane in report.lanes.values()):
+            console.print(Text("due and share: while other lanes had jobs waiting too", style="dim"))
+
+
+def _headline(totals: RunTotals, missing: int) -> Text:
+    parts = [Text(f"{totals.succeeded:,} done", style="bold green" if totals.succeeded else "bold")]
+    parts.append(Text(f"{totals.failed:,} failed", style="bold red" if totals.failed else "dim"))
+    for count, word in (
+        (totals.skipped, "skipped"),
+        (totals.cancelled, "cancelled"),
+        (totals.suspended, "suspended"),
+    ):
+        if count:
+            parts.append(Text(f"{count:,} {word}", style=_STYLES.get(word, "yellow")))
+    if missing:
+        parts.append(Text(f"{missing:,} not finished", style="yellow"))
+    line = Text(", ").join(parts)
+    line.append(f" in {duration(totals.seconds)}")
+    if totals.attempts > totals.jobs:
+        line.append(f", {totals.attempts:,} attempts", style="dim")
+    return line
+
+
+def _tokens(totals: RunTotals) -> Text:
+    text = Text(f"prompt tokens {amount(totals.input_tokens)}")
+    if totals.cached_tokens is not None:
+        share = totals.cached_tokens / totals.input_tokens if totals.input_tokens else 0.0
+        text.append(f" · cached {amount(totals.cached_tokens)} ({share:.0%})", style="green")
+        text.append(f" · evaluated {amount(totals.evaluated_tokens)}")
+    if totals.output_tokens is not None:
+        text.append(f" · answered {amount(totals.output_tokens)}")
+    if totals.requests is not None:
+        text.append(f" · {totals.requests:,} requests", style="dim")
+    return text
+
+
+def _trouble(task: TaskReport) -> Text:
+    said = ""
+    if task.questions:
+        said = "asks: " + ", ".join(str(question.value) for question in task.questions)
+    elif task.error is not None:
+        said = f"{task.error.type}: {task.error.message}"
+    line = Text(no_wrap=True, overflow="ellipsis")
+    line.append(task.status, style=_STYLES.get(task.status, "yellow"))
+    line.append(f" {task.name} ", style="bold")
+    line.append(" ".join(said.split()))
+    return line
