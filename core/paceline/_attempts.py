@@ -81,7 +81,8 @@ class Attempts:
         live.task = None  # its context holds the attempt: a cycle that only the collector would find
         if live.live:
             live.live = False
-            self._clear_limits(live)
+            if live.timers is not None:
+                self._clear_limits(live)
             self._run.attempt_over(live, output, error)
         elif not live.calls:
             self._gone(live)
@@ -103,6 +104,7 @@ class Attempts:
             live.task = None
             run.scheduler.gone(live.leftover, 0.0)
             return
+        record.cost += record.charged
         self.abandoned[live] = self._loop.call_later(PROMPT, self._say_abandoned, live, reason)
         if self._hooks.virtual:
             for call in live.calls or ():

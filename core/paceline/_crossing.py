@@ -9,7 +9,6 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from ._errors import EngineNotOpen, WrongLoop
-from ._handles import Handle
 from ._job import JobResult
 from ._live import CURRENT
 from ._options import SubmitOptions
@@ -47,14 +46,16 @@ class JobFuture(concurrent.futures.Future[JobResult]):
         if self.done():
             return
         if threading.get_ident() == run.thread:
-            raise WrongLoop("waiting for a JobFuture on the engine's own thread would block it; result()")
+            error = WrongLoop("JobFuture.result()")
+            error.add_note("On the engine's own thread it would block the job: `await engine.submit(...)` there.")
+            raise error
         live = CURRENT.get()
         if live is None or live.run is not run or not live.live:
             return
         back: concurrent.futures.Future[None] = concurrent.futures.Future()
+        over: asyncio.Future[None] = run.loop.create_future()
 
         async def park() -> None:
-            over = run.loop.create_future()
             self.add_done_callback(lambda _: run.from_thread(_wake, over))
             try:
                 await wait(run, over)
@@ -64,7 +65,13 @@ class JobFuture(concurrent.futures.Future[JobResult]):
 
         run.hooks.thread_parked()
         run.loop.call_soon_threadsafe(_start, run, park, context=copy_context())
-        back.result(timeout)
+        try:
+            back.result(timeout)
+        except TimeoutError:
+            run.from_thread(_wake, over)
+            back.result()  # the job goes on, and so takes back first what it gave
+            if not self.done():
+                raise
 
 
 def _wake(future: asyncio.Future[None]) -> None:
@@ -91,10 +98,9 @@ def _accept(run: Run, payload: Any, given: SubmitOptions, future: JobFuture) -> 
         try:
             record = await run.intake.submit(payload, given)
         except BaseException as error:  # noqa: BLE001 - carried to the thread that submitted
-            if not future.cancelled():
+            if future.set_running_or_notify_cancel():
                 future.set_exception(error)
             return
-        handle = Handle(record)
 
         def cancelled(done: concurrent.futures.Future[JobResult]) -> None:
             if done.cancelled():
@@ -103,13 +109,12 @@ def _accept(run: Run, payload: Any, given: SubmitOptions, future: JobFuture) -> 
         future.add_done_callback(cancelled)
 
         def rested() -> None:
-            if not future.done():
+            if future.set_running_or_notify_cancel():  # from here on nobody can cancel it
                 future.set_result(record.result())
 
         if record.resting:
             rested()
         else:
             record.on_rest = [*(record.on_rest or ()), rested]
-        del handle
 
     run.keep(run.loop.create_task(carry()))

@@ -121,8 +121,9 @@ def _entry_points() -> Mapping[str, EntryPoint]:
 
 
 def _find_adapter(obj: object) -> Callable[[object], Executor] | None:
-    modules = {cls.__module__.partition(".")[0] for cls in type(obj).__mro__} - {"builtins"}
-    for module in modules:
-        if module in _entry_points():
-            return cast("Callable[[object], Executor]", _entry_points()[module].load())
+    # The nearest class first: a framework's object may also be one of the framework that it builds upon.
+    for cls in type(obj).__mro__:
+        point = _entry_points().get(cls.__module__.partition(".")[0])
+        if point is not None:
+            return cast("Callable[[object], Executor]", point.load())
     return None

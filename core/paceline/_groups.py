@@ -225,6 +225,8 @@ def open_group(run: Run, arguments: GroupArguments) -> Group:
     if name in run.groups:
         raise NameTaken("group", name)
     options = Options(arguments.options, run.settings.retry)
+    if options.key is not None:
+        raise ValueError(f"group {name!r}: a key names one job; members are named by their position")
     parent = run.current()
     if run.draining and parent is None:
         raise EngineNotOpen("the engine is closing and takes no more groups")

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING, Any, final
 
 from ._job import JobResult, Question, Status
-from ._parking import wait
+from ._parking import come_back, wait, waiting
 from ._stopping import cancel
 from ._streams import Listener, Stream
 
@@ -34,6 +34,8 @@ class Handle:
 
     def __await__(self) -> Generator[Any, None, Any]:
         record = self._record
+        if record.status == "succeeded":
+            return record.output
         if not record.resting:
             yield from rest((record,)).__await__()
         return record.outcome()
@@ -132,6 +134,7 @@ async def rest(records: Iterable[Record]) -> None:
         return
     run = open_records[0].run
     run.check("awaiting a job")
+    live = waiting(run)
     left = len(open_records)
     done: asyncio.Future[None] = run.loop.create_future()
 
@@ -140,6 +143,8 @@ async def rest(records: Iterable[Record]) -> None:
         left -= 1
         if not left and not done.done():
             done.set_result(None)
+            if live is not None:
+                come_back(run, live)
 
     for record in open_records:
         if record.on_rest is None:

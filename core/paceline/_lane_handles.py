@@ -64,8 +64,9 @@ class LaneHandle:
             lane.weight if isinstance(weight, Unset) else weight,
             lane.capacity if isinstance(max_running, Unset) else max_running,
         )
+        # If it was closed and is forgotten, this makes another one.
+        self._lane = lane = run.scheduler.set_lane(wanted.name, wanted.weight, wanted.max_running)
         lane.closed = False
-        run.scheduler.set_lane(wanted.name, wanted.weight, wanted.max_running)
         if run.history is not None:
             run.history.lane_changed(lane)
         run.dispatch()

@@ -79,8 +79,8 @@ class LiveAttempt:
 
     @property
     def cancelled(self) -> bool:
-        """Whether it was given up, and has not ended."""
-        return not self.live and not self.finished
+        """Whether it was given up."""
+        return self.leftover is not None
 
 
 CURRENT: ContextVar[LiveAttempt | None] = ContextVar("paceline_current_attempt", default=None)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
+from ._errors import EngineNotOpen
 from ._job import JobResult
 from ._options import Options
 from ._parking import wait
@@ -30,70 +32,75 @@ async def map_payloads(
     window: int,
 ) -> AsyncIterator[JobResult]:
     """Yield the results of jobs over `payloads`, which are taken only as the window allows."""
-    source = _Source(payloads)
-    mapping = _Mapping(run, options, name, run.current())
+    mapping = _Mapping(run, options, name, window, run.current())
+    # A task of its own: results come out while the source makes one wait. It is one task for the whole
+    # source, whose code may hold scopes that must be left in the task in which they were entered.
+    feeder = run.loop.create_task(mapping.feed(payloads))
+    run.keep(feeder)
     try:
         while True:
-            while len(mapping.open) < window and not source.over:
-                async for payload in source.take():
-                    await mapping.submit(payload)
             record = mapping.next(ordered=ordered)
             if record is not None:
                 yield record.result()
-            elif not mapping.open:
+            elif mapping.over and not mapping.open:
                 break
             else:
-                await wait(run, mapping.change())
-        if source.error is not None:
-            raise source.error
+                await wait(run, mapping.changed.wait())
+        if mapping.error is not None:
+            raise mapping.error
     finally:
         mapping.cancel()
-
-
-class _Source:
-    """Payloads one at a time, from a sync or async iterable; its error is kept until the results are out."""
-
-    def __init__(self, payloads: Iterable[Any] | AsyncIterable[Any]) -> None:
-        self.over = False
-        self.error: Exception | None = None
-        if isinstance(payloads, AsyncIterable):
-            self._anext: Any = aiter(payloads).__anext__
-            self._next: Any = None
-        else:
-            self._anext = None
-            self._next = iter(payloads)
-
-    async def take(self) -> AsyncIterator[Any]:
-        """The next payload, or nothing at the end."""
-        try:
-            payload = next(self._next) if self._anext is None else await self._anext()
-        except (StopIteration, StopAsyncIteration):
-            self.over = True
-            return
-        except Exception as error:  # noqa: BLE001 - raised again once the results before it are out
-            self.over = True
-            self.error = error
-            return
-        yield payload
+        if not feeder.done():
+            feeder.cancel()
+            await asyncio.wait([feeder], timeout=run.settings.grace)
 
 
 class _Mapping:
-    def __init__(self, run: Run, options: Options, name: str, parent: LiveAttempt | None) -> None:
+    """What a map has submitted and not yet yielded."""
+
+    def __init__(
+        self, run: Run, options: Options, name: str, window: int, parent: LiveAttempt | None
+    ) -> None:
         self._run = run
         self._options = options
         self._name = name
+        self._window = window
         self._parent = parent
         self._lane = run.intake.lane(options.lane)
         self._submitted = 0
-        self._waiter: asyncio.Future[None] | None = None
         self._rested: deque[Record] = deque()
+        self._room = asyncio.Event()
+        self.changed = asyncio.Event()
+        """There may be something to yield, or the source is over."""
         self.open: dict[Record, None] = {}
         """Submitted and not yet yielded, in order."""
+        self.over = False
+        self.error: BaseException | None = None
+        """What the source raised, to be raised again once the results before it are out."""
 
-    async def submit(self, payload: Any) -> None:
+    async def feed(self, payloads: Iterable[Any] | AsyncIterable[Any]) -> None:
+        """Submit a job for each payload; the next is taken when there is room for it."""
+        try:
+            async with aclosing(_each(payloads)) as source:
+                async for payload in source:
+                    await self._submit(payload)
+                    while len(self.open) >= self._window:
+                        self._room.clear()
+                        await self._room.wait()
+        except asyncio.CancelledError as error:
+            self.error = EngineNotOpen("map: the engine is closed") if self._run.closed else error
+        except Exception as error:  # noqa: BLE001 - raised again by `map_payloads`
+            self.error = error
+        finally:
+            self.over = True
+            self.changed.set()
+
+    async def _submit(self, payload: Any) -> None:
         run = self._run
         if self._parent is None:
             await run.room.enter()
+        if self._lane.closed:
+            self._lane = run.intake.lane(self._options.lane)
         key = f"{self._name}[{self._submitted}]"
         self._submitted += 1
         record = run.intake.add(payload, self._options, self._parent, self._lane, key)
@@ -101,8 +108,7 @@ class _Mapping:
 
         def rested() -> None:
             self._rested.append(record)
-            if self._waiter is not None and not self._waiter.done():
-                self._waiter.set_result(None)
+            self.changed.set()
 
         if record.resting:
             rested()
@@ -114,23 +120,29 @@ class _Mapping:
         """A record whose result can be yielded now."""
         if ordered:
             first = next(iter(self.open), None)
-            if first is None or not first.resting:
-                return None
             self._rested.clear()
+            if first is not None and not first.resting:
+                first = None
         else:
-            if not self._rested:
-                return None
-            first = self._rested.popleft()
-        del self.open[first]
+            first = self._rested.popleft() if self._rested else None
+        if first is None:
+            self.changed.clear()
+        else:
+            del self.open[first]
+            self._room.set()
         return first
-
-    async def change(self) -> None:
-        """Wait until another one rests."""
-        self._waiter = self._run.loop.create_future()
-        await self._waiter
 
     def cancel(self) -> None:
         """The caller left the loop: what it would have yielded is not wanted."""
         for record in tuple(self.open)[::-1]:
             if record.status is None and not self._run.closed:
                 cancel(self._run, record, "the loop over map was left")
+
+
+async def _each(payloads: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[Any]:
+    if isinstance(payloads, AsyncIterable):
+        async for payload in payloads:
+            yield payload
+    else:
+        for payload in payloads:
+            yield payload

@@ -18,21 +18,34 @@ from ._scheduler import State
 if TYPE_CHECKING:
     from ._run import Run
 
-__all__ = ["resume", "wait"]
+__all__ = ["come_back", "resume", "wait", "waiting"]
 
 T = TypeVar("T")
 
 
 async def wait(run: Run, until: Awaitable[T]) -> T:
     """Await something of this run's; inside one of its jobs, that job is parked meanwhile."""
-    live = CURRENT.get()
-    if live is None or live.run is not run or not live.live:
+    live = waiting(run)
+    if live is None:
         return await until
     _park(run, live)
     try:
         return await until
     finally:
         await _take_back(run, live)
+
+
+def waiting(run: Run) -> LiveAttempt | None:
+    """The attempt of this run that the caller's code runs in, if it is still its job's."""
+    live = CURRENT.get()
+    return live if live is not None and live.run is run and live.live else None
+
+
+def come_back(run: Run, live: LiveAttempt) -> None:
+    """What it waits for has just ended: queue for what it gave back before a new job takes the freed slot."""
+    if live.live and live.record.state is State.PARKED:
+        live.grants = []
+        run.scheduler.unpark(live.record)
 
 
 def resume(run: Run, live: LiveAttempt) -> None:

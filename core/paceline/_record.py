@@ -39,6 +39,7 @@ class Record(Entry):
         "bound",
         "children",
         "context",
+        "cost",
         "deadline",
         "earlier",
         "ended",
@@ -98,6 +99,8 @@ class Record(Entry):
         self.output: Any = None
         self.error: BaseException | None = None
         self.usage: Usage | None = None
+        self.cost = 0.0
+        """Of all attempts that are over, in the engine's unit."""
         self.questions: tuple[Question, ...] = ()
         self.answers: dict[str, Any] | None = None
         self.children: set[Record] | None = None
@@ -127,7 +130,8 @@ class Record(Entry):
         self.children = None
         self.answers = None
         self.live = None
-        self.stop_clock()
+        if self.deadline is not None:
+            self.stop_clock()
 
     def stop_clock(self) -> None:
         """Its deadline does not count any more."""

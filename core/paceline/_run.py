@@ -98,7 +98,7 @@ class Run:
         """Start, or let go on, whatever the scheduler lets run."""
         scheduler = self.scheduler
         while scheduler.may_start and (entry := scheduler.next()) is not None:
-            record = cast("Record", entry)
+            record: Record = entry  # type: ignore[assignment]  # the intake adds no other
             if record.live is not None:
                 resume(self, record.live)
             else:
@@ -138,7 +138,9 @@ class Run:
         failure = None
         if error is not None and not isinstance(error, RunAgain):
             failure = cast("Any", record.bound).judge(error)
-        self.scheduler.finish(record, self.settings.costs.real(live.job, live.usage, failure))
+        cost = self.settings.costs.real(live.job, live.usage, failure)
+        record.cost += record.charged if cost is None else cost
+        self.scheduler.finish(record, cost)
         if error is None:
             if isinstance(output, Suspend):
                 self._suspended(record, output)
@@ -160,7 +162,12 @@ class Run:
 
     def attempt_gone(self, live: LiveAttempt, leftover: Leftover) -> None:
         """An attempt that was given up before has really ended."""
-        self.scheduler.gone(leftover, self.settings.costs.real(live.job, live.usage, None))
+        record, cost = live.record, self.settings.costs.real(live.job, live.usage, None)
+        if cost is not None:
+            record.cost += cost - leftover.charged
+        self.scheduler.gone(leftover, cost)
+        if record.lane.closed:
+            self._forget_lane(record.lane)
         self.dispatch()
 
     def _failed(self, record: Record, error: BaseException, failure: Failure, live: LiveAttempt) -> None:
@@ -210,16 +217,17 @@ class Run:
     def settle(self, ended: Sequence[Node]) -> None:
         """Take in that these jobs and groups have ended, in this order."""
         for node in ended:
-            if isinstance(node, Record):
+            if type(node) is Record:
                 self._settle_job(node)
-            elif isinstance(node, GroupRecord):
-                self._settle_group(node)
+            else:
+                self._settle_group(cast("GroupRecord", node))
         while self._doomed:
             group, reason = self._doomed.pop()
             end_group(self, group, reason)
 
     def _settle_job(self, record: Record) -> None:
-        status = cast("Any", record.status)
+        status = record.status
+        assert status is not None
         if status == "skipped":
             record.error = _error_of(record.cause)
         self.counts[status] += 1
@@ -228,7 +236,7 @@ class Run:
             _leave_family(record)
         record.drop_work()
         if self.history is not None:
-            self.history.ended(record, record.charged if record.tries else None)
+            self.history.ended(record, record.cost if record.tries else None)
         if record.lane.closed:
             self._forget_lane(record.lane)
         group = record.group_record
@@ -236,11 +244,13 @@ class Run:
             group.unended.pop(record, None)
             if record is group.primer:
                 self._announce_release(group, "complete" if status == "succeeded" else "primer_failure")
-            if status == "failed":
+            if status != "succeeded":
                 group.first_error = group.first_error or record.error
-                if record is not group.primer and group.policy.on_follower_failure == "cancel_group":
-                    self._doomed.append((group, f"follower {record.job.name!r} failed"))
-        self._rested(record)
+            cancels = group.policy.on_follower_failure == "cancel_group"
+            if cancels and status == "failed" and record is not group.primer:
+                self._doomed.append((group, f"follower {record.job.name!r} failed"))
+        if group is not None or record.on_rest is not None or record.listeners is not None:
+            self._rested(record)
 
     def _rested(self, record: Record) -> None:
         """The job has ended or is suspended: tell whoever waits for that."""
@@ -262,6 +272,8 @@ class Run:
         if self.history is not None:
             self.history.group_ended(group)
         self.executors.middleware.end(group.scope, group.first_error)
+        if group.lane.closed:
+            self._forget_lane(group.lane)
         on_end, group.on_end = group.on_end, []
         for callback in on_end:
             callback()
@@ -319,6 +331,8 @@ class Run:
 
     def _forget_lane(self, lane: LaneState) -> None:
         over = lane.closed and not lane.unfinished and not lane.used
+        # An open group may be between two of its members.
+        over = over and not any(group.lane is lane for group in self.groups.values())
         if over and self.scheduler.lanes.get(lane.label) is lane:
             self.scheduler.drop_lane(lane)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from paceline._job import Status
 
@@ -12,7 +12,24 @@ if TYPE_CHECKING:
     from ._lanes import Flow, LaneState
     from ._turns import Turns
 
-__all__ = ["Edge", "Entry", "GroupState", "Leftover", "Node", "State", "Timer"]
+__all__ = [
+    "BACKOFF",
+    "BLOCKED",
+    "ENDED",
+    "IDLE",
+    "PARKED",
+    "READY",
+    "RETURNING",
+    "RUNNING",
+    "SUSPENDED",
+    "Edge",
+    "Entry",
+    "GroupState",
+    "Leftover",
+    "Node",
+    "State",
+    "Timer",
+]
 
 
 class State(IntEnum):
@@ -27,6 +44,18 @@ class State(IntEnum):
     BACKOFF = 6
     SUSPENDED = 7
     ENDED = 8
+
+
+# Bound once: looking a member up on its class takes as long as a call.
+BLOCKED: Final = State.BLOCKED
+READY: Final = State.READY
+RUNNING: Final = State.RUNNING
+PARKED: Final = State.PARKED
+RETURNING: Final = State.RETURNING
+IDLE: Final = State.IDLE
+BACKOFF: Final = State.BACKOFF
+SUSPENDED: Final = State.SUSPENDED
+ENDED: Final = State.ENDED
 
 
 class Timer:
@@ -71,7 +100,7 @@ class Entry:
         """The cost that its submitter stated, if any."""
         self.charged = 0.0
         """The reservation of the attempt that runs now."""
-        self.state = State.BLOCKED
+        self.state = BLOCKED
         self.status: Status | None = None
         """How it ended."""
         self.blockers = 0

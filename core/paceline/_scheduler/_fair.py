@@ -9,8 +9,8 @@ cost at the end; and a lane that was away comes back at the level of the last di
 
 from __future__ import annotations
 
-from ._entries import Entry, GroupState, State
-from ._lanes import RETURNING, Flow, LaneState
+from ._entries import READY, Entry, GroupState
+from ._lanes import FIRST, Flow, LaneState
 from ._turns import Turns, leave
 
 __all__ = ["FairQueues"]
@@ -34,6 +34,11 @@ class FairQueues:
         self._cold: Turns[LaneState] = Turns(_service)
         self._cost_sum = 0.0
         self._cost_count = 0
+
+    @property
+    def may_pop(self) -> bool:
+        """Whether a slot is free and a job ready: the cheap question before `pop`."""
+        return self.used < self.slots and self.ready > 0
 
     # Jobs come in, and go out by being chosen or cancelled.
 
@@ -62,13 +67,15 @@ class FairQueues:
 
     def pop(self) -> Entry | None:
         """Choose the next job and give it its slot and its places, or None where none can have them."""
-        if self.used >= self.slots or not self.ready:
+        if not self.may_pop:
             return None
         lane = self.first_lane()
         if lane is None:
             return None
-        self._come_back(lane)
-        flow = lane.choose(self.places_free(lane))
+        if lane.seat is not self._lanes:
+            self._come_back(lane)
+        flow = lane.choose(self.places_free(lane)) if lane.cold.live else lane.open.first()
+        assert flow is not None
         entry = flow.pop()
         lane.ready -= 1
         self.ready -= 1
@@ -87,7 +94,7 @@ class FairQueues:
         if group is not None:
             group.used += 1
             group.begun = True
-            if not (group.active or group.exempt or flow.level.priority == RETURNING):
+            if not (group.active or group.exempt or flow.level.priority == FIRST):
                 group.active = True
                 lane.active += 1
                 self.active_groups += 1
@@ -96,8 +103,8 @@ class FairQueues:
                 self._rest(flow)
         if self._level < lane.service:
             self._level = lane.service
-        if entry.state is State.READY:
-            entry.charged = cost = self.estimate(entry)
+        if entry.state is READY:
+            entry.charged = cost = self._estimate(entry) if entry.stated is None else entry.stated
             lane.served += cost
             lane.service += cost / lane.weight
             level = flow.level
@@ -140,27 +147,24 @@ class FairQueues:
 
     # Costs.
 
-    def estimate(self, entry: Entry) -> float:
-        """The cost to reserve: the stated one, else the lane's mean, else the engine's, else 1."""
-        if entry.stated is not None:
-            return entry.stated
+    def _estimate(self, entry: Entry) -> float:
+        """What to reserve where no cost is stated: the lane's mean, else the engine's, else 1."""
         lane = entry.lane
         if lane.cost_count:
             return lane.cost_sum / lane.cost_count
         return self._cost_sum / self._cost_count if self._cost_count else 1.0
 
-    def settle(self, entry: Entry, charged: float, cost: float | None) -> None:
-        """Correct the reservation to the real cost (None: it was right), and let that into the means."""
-        real = charged if cost is None else cost
+    def settle(self, entry: Entry, charged: float, cost: float) -> None:
+        """Correct the reservation to the real cost, and let that into the means."""
         lane = entry.lane
-        if real:  # an attempt that was refused cost nothing, and says nothing of what others will
-            lane.cost_sum += real
+        if cost:  # an attempt that was refused cost nothing, and says nothing of what others will
+            lane.cost_sum += cost
             lane.cost_count += 1
-            self._cost_sum += real
+            self._cost_sum += cost
             self._cost_count += 1
-        if real == charged:
+        if cost == charged:
             return
-        difference = real - charged
+        difference = cost - charged
         lane.served += difference
         if lane.seat is None:
             lane.service += difference / lane.weight
@@ -204,6 +208,9 @@ class FairQueues:
 
     def _offer(self, lane: LaneState) -> None:
         """Put the lane where it belongs now."""
+        if lane.capacity is None and lane.open.live and lane.seat is self._lanes:
+            self._lanes.put(lane)
+            return
         if lane.full or not (lane.open or (lane.cold and lane.has_place)):
             leave(lane)
             return

@@ -11,12 +11,12 @@ from __future__ import annotations
 import math
 from collections import deque
 
-from ._entries import Entry, GroupState, State
+from ._entries import ENDED, READY, RETURNING, Entry, GroupState
 from ._turns import Turns, leave
 
-__all__ = ["RETURNING", "Flow", "LaneState"]
+__all__ = ["FIRST", "Flow", "LaneState"]
 
-RETURNING = math.inf
+FIRST = math.inf
 """The priority of jobs that take back what they gave up while parked: ahead of all new ones."""
 
 
@@ -50,6 +50,7 @@ class Flow:
         level.flows += 1
 
     def push(self, entry: Entry, *, front: bool) -> None:
+        """Queue a job, behind those in it or before them."""
         if front:
             self.jobs.appendleft(entry)
         else:
@@ -60,17 +61,17 @@ class Flow:
         self.ready -= 1
         while True:
             entry = self.jobs.popleft()
-            if entry.state is not State.ENDED:
+            if entry.state is not ENDED:
                 return entry
 
     def withdraw(self, entry: Entry) -> None:
         """The job is queued no more; the deque is swept when most of it has ended."""
         self.ready -= 1
-        if self.level.priority == RETURNING:
+        if self.level.priority == FIRST:
             # Its job goes on, and may be queued again, here or elsewhere: it must not be met twice.
             self.jobs.remove(entry)
         elif len(self.jobs) > 2 * self.ready + 16:
-            self.jobs = deque(entry for entry in self.jobs if entry.state is State.READY)
+            self.jobs = deque(entry for entry in self.jobs if entry.state is READY)
 
     def come_back(self) -> None:
         """Whatever it lacked, it may take turns again: at the level of the others, with no credit."""
@@ -152,13 +153,15 @@ class LaneState:
     def flow_of(self, entry: Entry) -> Flow:
         """The flow in which this job is queued."""
         group = entry.group
-        if entry.state is State.RETURNING:
+        if entry.state is RETURNING:
             if group is None:
-                return self._ungrouped(RETURNING)
+                return self._ungrouped(FIRST)
             if group.returning is None:
-                group.returning = self.flow(RETURNING, group)
+                group.returning = self.flow(FIRST, group)
             return group.returning
-        return self._ungrouped(entry.priority) if group is None else group.flow
+        if group is not None:
+            return group.flow
+        return self.flows.get(entry.priority) or self._ungrouped(entry.priority)
 
     def _ungrouped(self, priority: float) -> Flow:
         flow = self.flows.get(priority)
@@ -191,7 +194,7 @@ class LaneState:
             self.open.put(flow)
         elif group.full:
             leave(flow)
-        elif group.active or group.exempt or flow.level.priority == RETURNING:
+        elif group.active or group.exempt or flow.level.priority == FIRST:
             self.open.put(flow)
         else:
             self.cold.put(flow)

@@ -16,7 +16,24 @@ from collections.abc import Iterable, Sequence
 
 from paceline._job import Status
 
-from ._entries import Edge, Entry, GroupState, Leftover, Node, State, Timer
+from ._entries import (
+    BACKOFF,
+    BLOCKED,
+    ENDED,
+    IDLE,
+    PARKED,
+    READY,
+    RETURNING,
+    RUNNING,
+    SUSPENDED,
+    Edge,
+    Entry,
+    GroupState,
+    Leftover,
+    Node,
+    State,
+    Timer,
+)
 from ._fair import FairQueues
 from ._lanes import LaneState
 from ._turns import Turns, leave
@@ -25,7 +42,7 @@ from ._waiting import WaitReason
 __all__ = ["Scheduler"]
 
 _NO_ENDS: tuple[Node, ...] = ()
-_ON_THE_WAY = (State.READY, State.RUNNING, State.PARKED, State.RETURNING, State.IDLE, State.BACKOFF)
+_ON_THE_WAY = (READY, RUNNING, PARKED, RETURNING, IDLE, BACKOFF)
 
 
 class Scheduler:
@@ -49,12 +66,12 @@ class Scheduler:
     @property
     def may_start(self) -> bool:
         """Whether `next` may have anything to say."""
-        return self.queues.used < self.queues.slots and self.queues.ready > 0
+        return self.queues.may_pop
 
     @property
     def pending(self) -> int:
         """Jobs that wait to run, for whatever reason but an answer."""
-        return self.states[State.BLOCKED] + self.states[State.READY] + self.states[State.BACKOFF]
+        return self.states[BLOCKED] + self.states[READY] + self.states[BACKOFF]
 
     # Lanes.
 
@@ -81,11 +98,16 @@ class Scheduler:
     def add(self, entry: Entry, now: float, after: Iterable[Edge] = ()) -> Sequence[Node]:
         """Accept a job; its group, if it has one, has not ended."""
         self.unfinished += 1
-        self.states[State.BLOCKED] += 1
         entry.lane.unfinished += 1
         group = entry.group
+        if group is None and not after:
+            entry.state = READY
+            self.states[READY] += 1
+            self.queues.push(entry)
+            return _NO_ENDS
+        self.states[BLOCKED] += 1
         if group is None:
-            doomed = self._connect(entry, after) if after else None
+            doomed = self._connect(entry, after)
         else:
             group.unfinished += 1
             doomed = self._connect(entry, after)
@@ -120,7 +142,7 @@ class Scheduler:
         return doomed
 
     def _ready(self, entry: Entry, *, front: bool = False) -> None:
-        self._move(entry, State.READY)
+        self._move(entry, READY)
         entry.after = ()
         self.queues.push(entry, front=front)
 
@@ -140,36 +162,37 @@ class Scheduler:
         """Choose the job that starts (or, if it was parked, goes on) now; None while none can."""
         entry = self.queues.pop()
         if entry is not None:
-            self._move(entry, State.RUNNING)
+            self._move(entry, RUNNING)
         return entry
 
     def park(self, entry: Entry) -> None:
         """A running job waits for its own: it gives back all that it holds."""
-        self._move(entry, State.PARKED)
+        self._move(entry, PARKED)
         self.queues.free(entry)
 
     def unpark(self, entry: Entry) -> None:
         """It has waited: it wants back what it gave, ahead of new jobs of its lane (`next` returns it)."""
-        self._move(entry, State.RETURNING)
+        self._move(entry, RETURNING)
         self.queues.push(entry)
 
     def repark(self, entry: Entry) -> None:
         """It waits for its own again before it got back what it wanted."""
-        self._withdraw(entry, State.PARKED)
+        self._withdraw(entry, PARKED)
 
     # An attempt is over.
 
     def finish(self, entry: Entry, cost: float | None) -> None:
         """Its attempt ended: take back what it held and settle the real cost (None: as reserved)."""
-        # Before it makes room: a lane or group that was at its cap comes back with the real cost on its account.
-        self.queues.settle(entry, entry.charged, cost)
+        # Before it makes room: a lane or group that was at its cap comes back with the real cost counted.
+        if cost is not None:
+            self.queues.settle(entry, entry.charged, cost)
         self._stop(entry)
 
     def abandon(self, entry: Entry) -> Leftover:
         """Its attempt is given up before its end: the slot is free at once, the rest when it is `gone`."""
-        holds = entry.state is State.RUNNING
+        holds = entry.state is RUNNING
         if holds:
-            self._move(entry, State.IDLE)
+            self._move(entry, IDLE)
             self.queues.free_slot()
         else:
             self._stop(entry)
@@ -177,17 +200,18 @@ class Scheduler:
 
     def gone(self, leftover: Leftover, cost: float | None) -> None:
         """An abandoned attempt has really ended: give back its other places and settle its real cost."""
-        self.queues.settle(leftover.entry, leftover.charged, cost)
+        if cost is not None:
+            self.queues.settle(leftover.entry, leftover.charged, cost)
         if leftover.holds:
             self.queues.vacate(leftover.entry)
 
     def _stop(self, entry: Entry) -> None:
-        if entry.state is State.RETURNING:
-            self._withdraw(entry, State.IDLE)
+        if entry.state is RETURNING:
+            self._withdraw(entry, IDLE)
             return
-        if entry.state is State.RUNNING:
+        if entry.state is RUNNING:
             self.queues.free(entry)
-        self._move(entry, State.IDLE)
+        self._move(entry, IDLE)
 
     def _withdraw(self, entry: Entry, state: State) -> None:
         flow = entry.lane.flow_of(entry)
@@ -198,17 +222,17 @@ class Scheduler:
 
     def end(self, entry: Entry, status: Status, now: float) -> Sequence[Node]:
         """The job ends, from whatever state it is in (a running one after `finish` or `abandon`)."""
-        if entry.state is State.READY:
-            self._withdraw(entry, State.IDLE)
-        elif entry.state is State.BLOCKED:
+        if entry.state is READY:
+            self._withdraw(entry, IDLE)
+        elif entry.state is BLOCKED:
             self._disconnect(entry)
-        elif entry.state is State.BACKOFF:
+        elif entry.state is BACKOFF:
             self._cancel_timer(entry)
         return self._sweep(entry, status, None, now)
 
     def retry(self, entry: Entry, when: float) -> None:
         """The job is to be tried again at that time."""
-        self._move(entry, State.BACKOFF)
+        self._move(entry, BACKOFF)
         entry.timer = self._at(when, entry)
 
     def again(self, entry: Entry) -> None:
@@ -217,7 +241,7 @@ class Scheduler:
 
     def suspend(self, entry: Entry) -> None:
         """The job rests, holding nothing, until `again`."""
-        self._move(entry, State.SUSPENDED)
+        self._move(entry, SUSPENDED)
 
     def _disconnect(self, entry: Entry) -> None:
         for node in entry.after:
@@ -238,7 +262,7 @@ class Scheduler:
                 self._leave_group(node, ended, now)
             dependents, node.dependents = node.dependents, None
             for entry, needs_success in (dependents or {}).items():
-                if entry.state is not State.BLOCKED:
+                if entry.state is not BLOCKED:
                     continue
                 if needs_success and node.status != "succeeded":
                     self._disconnect(entry)
@@ -252,7 +276,7 @@ class Scheduler:
         node.status = status
         node.cause = cause
         if isinstance(node, Entry):
-            self._move(node, State.ENDED)
+            self._move(node, ENDED)
             self.unfinished -= 1
             node.lane.unfinished -= 1
         else:
@@ -386,7 +410,7 @@ class Scheduler:
         if group is not None:
             if group.full:
                 return WaitReason("group_in_flight", group.label)
-            needs_place = not (group.active or group.exempt or entry.state is State.RETURNING)
+            needs_place = not (group.active or group.exempt or entry.state is RETURNING)
             if needs_place and not self.queues.places_free(lane):
                 return WaitReason("active_groups", group.label)
         return (

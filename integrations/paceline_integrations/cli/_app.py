@@ -35,7 +35,7 @@ app.command()(simulate)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version  # noqa: PLC0415 - only this option needs it
+        from importlib.metadata import version
 
         typer.echo(f"paceline {version('paceline')}")
         raise typer.Exit

@@ -9,8 +9,49 @@ import typer
 
 __all__ = ["demo"]
 
+_REAL = "A real provider"
+
 
 def demo(
-    folder: Annotated[Path | None, typer.Argument(metavar="[FOLDER]", show_default=False)] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FOLDER]",
+            help="Whose text files to read. Default: Paceline's own documentation.",
+            show_default=False,
+        ),
+    ] = None,
+    real: Annotated[
+        bool,
+        typer.Option(
+            "--real",
+            help="Ask the provider of OPENAI_BASE_URL and OPENAI_API_KEY instead of the simulator.",
+            rich_help_panel=_REAL,
+        ),
+    ] = False,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Its model.", show_default="gpt-5-mini", rich_help_panel=_REAL),
+    ] = None,
+    compare: Annotated[
+        bool,
+        typer.Option("--compare", help="Send everything at once, too, and compare.", rich_help_panel=_REAL),
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask before sending.", rich_help_panel=_REAL)
+    ] = False,
 ) -> None:
-    """Show what groups save."""
+    """Read a folder in groups, and measure what that saves.
+
+    Each text file is a group: its first job has the model read the file, the others ask for a summary, risks,
+    open questions and so on, and find the file in the provider's cache. A LangChain chain does the asking,
+    over HTTP. The provider is simulated: no key, no bill, and made-up answers; but requests, tokens, cache
+    and times are measured, in groups first and then with everything sent at once.
+    """
+    # Imported late: `paceline --help` need not load the engine.
+    from .demonstration import demonstrate
+
+    flags = {"real": real or None, "model": model, "compare": compare or None, "yes": yes or None}
+    code = demonstrate(folder, flags)
+    if code:
+        raise typer.Exit(code)

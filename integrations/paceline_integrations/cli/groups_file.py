@@ -21,7 +21,7 @@ from ._errors import CommandError
 
 __all__ = ["GroupLine", "GroupsFile", "Member"]
 
-_MOST_TOLD = 10
+_MOST_TOLD = 5
 _COPY = 1 << 20
 _SHAPE = '{"group": "...", "primer": ..., "followers": [...]}'
 
@@ -189,7 +189,8 @@ class _Check:
         try:
             found: object = from_json(text)
         except ValueError as error:
-            raise ValueError(f"not JSON: {error}; expected {_SHAPE}") from error
+            what = str(error).replace(" at line 1 column ", " at column ")  # the file has another line 1
+            raise ValueError(f"not JSON: {what}; expected {_SHAPE}") from error
         if not isinstance(found, dict):
             raise ValueError(f"expected an object such as {_SHAPE}, not {_kind(found)}")  # noqa: TRY004
         try:
@@ -228,7 +229,13 @@ def _members(line: GroupLine) -> Iterator[tuple[str, Any]]:
 
 
 def _kind(value: object) -> str:
-    names = {list: "a list", str: "a text", bool: "true or false", int: "a number", float: "a number"}
+    names: dict[type, str] = {
+        list: "a list",
+        str: "a text",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+    }
     return "null" if value is None else names.get(type(value), "an object")
 
 

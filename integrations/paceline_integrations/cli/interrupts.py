@@ -58,11 +58,11 @@ def _leave() -> None:
         os._exit(INTERRUPTED)
 
 
-def run_until_interrupted(main: Callable[[], Coroutine[Any, Any, T]]) -> tuple[T | None, bool]:
-    """Run in an event loop; return the result, and whether it was interrupted.
+def run_until_interrupted(main: Callable[[], Coroutine[Any, Any, T]]) -> T | None:
+    """Run in an event loop, and return the result; None if it was interrupted.
 
     At SIGINT (Ctrl-C) or SIGTERM `main` is cancelled, once for each; `GRACE` seconds after the first, or half
-    a second after the second, the process ends with code 130.
+    a second after the second, the process ends with code 130 wherever it is.
     """
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
@@ -70,11 +70,9 @@ def run_until_interrupted(main: Callable[[], Coroutine[Any, Any, T]]) -> tuple[T
         interrupts = _Interrupts(loop, task)
         before = {number: signal.signal(number, interrupts) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
-            return loop.run_until_complete(task), interrupts.count > 0
-        except asyncio.CancelledError:
-            if not interrupts.count:
-                raise
-            return None, True
+            return loop.run_until_complete(task)
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            return None
         finally:
             if not interrupts.count:  # else the clock runs on, and a late Ctrl-C is to hurry it still
                 for number, handler in before.items():

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -16,15 +16,31 @@ from rich.text import Text
 from .summary import amount, duration, lanes_table
 
 if TYPE_CHECKING:
-    from .runner import GroupsRun
+    from paceline import RunReport, RunTally, Snapshot
 
-__all__ = ["show_progress"]
+__all__ = ["Watched", "show_progress"]
 
 _BAR = 40
 
 
+class Watched(Protocol):
+    """A run as it can be seen from outside."""
+
+    tally: RunTally
+    snapshot: Snapshot | None
+
+    @property
+    def jobs(self) -> int:
+        """How many jobs there are in all."""
+        ...
+
+    def report(self) -> RunReport:
+        """Report on the results so far."""
+        ...
+
+
 @contextmanager
-def show_progress(run: GroupsRun, console: Console) -> Iterator[None]:
+def show_progress(run: Watched, console: Console) -> Generator[None]:
     """Show the run's progress below whatever else is printed, until the block is left."""
     screen = _Screen(run)
     with Live(get_renderable=screen.render, console=console, refresh_per_second=8, transient=True):
@@ -32,7 +48,7 @@ def show_progress(run: GroupsRun, console: Console) -> Iterator[None]:
 
 
 class _Screen:
-    def __init__(self, run: GroupsRun) -> None:
+    def __init__(self, run: Watched) -> None:
         self._run = run
         self._begun = time.monotonic()
 

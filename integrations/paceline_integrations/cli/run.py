@@ -114,7 +114,7 @@ def run(
     Exit code: 0 all succeeded, 1 some did not, 2 bad usage or input (nothing was run), 130 interrupted.
     """
     # Imported late: `paceline --help` need not load the engine.
-    from .running import run_file  # noqa: PLC0415
+    from .running import run_file
 
     flags = {
         "executor": executor,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -76,8 +76,8 @@ class GroupsRun:
         """Report on the results so far."""
         return self._shares.add_to(self.tally.report(self.snapshot))
 
-    async def main(self) -> None:
-        """Run every group.
+    async def main(self) -> bool:
+        """Run every group; true when all is done.
 
         Raises:
             CommandError: if results cannot be written, or groups no longer read.
@@ -94,9 +94,10 @@ class GroupsRun:
                     while isinstance(first, BaseExceptionGroup):
                         first = first.exceptions[0]
                     raise first from None
+        return True
 
     @asynccontextmanager
-    async def _watching(self) -> AsyncIterator[None]:
+    async def _watching(self) -> AsyncGenerator[None]:
         watcher = asyncio.create_task(self._watch())
         try:
             yield
@@ -128,9 +129,9 @@ class GroupsRun:
             line.group, lane=line.lane, policy=self._policy, metadata=line.metadata
         ) as group:
             if primer is not None:
-                await group.submit_primer(primer.payload, name=primer.name)
+                _ = await group.submit_primer(primer.payload, name=primer.name)
             for follower in followers:
-                await group.add_follower(follower.payload, name=follower.name)
+                _ = await group.add_follower(follower.payload, name=follower.name)
         return group
 
     async def _collect(self, group: Group, first_job: int, room: _Room) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO
@@ -62,7 +62,7 @@ def run_file(path: Path, flags: dict[str, Any]) -> int:
         engine = _engine(settings, groups, executor)
         run = GroupsRun(engine, groups, results, policy, keep=settings.json_report)
         with _progress(run, screen):
-            _, interrupted = run_until_interrupted(run.main)
+            interrupted = run_until_interrupted(run.main) is None
         results.finish()
     return _tell(settings, run, results.troubles, interrupted, stdout)
 
@@ -158,11 +158,11 @@ def _print_above(screen: Console) -> Callable[[str], object]:
 
 
 @contextmanager
-def _progress(run: GroupsRun, screen: Console | None) -> Iterator[None]:
+def _progress(run: GroupsRun, screen: Console | None) -> Generator[None]:
     if screen is None:
         yield
         return
-    from .progress import show_progress  # noqa: PLC0415 - not for pipes
+    from .progress import show_progress
 
     with show_progress(run, screen):
         yield

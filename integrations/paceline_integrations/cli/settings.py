@@ -12,7 +12,7 @@ from paceline import Lane
 
 from ._errors import CommandError
 
-__all__ = ["LogLevel", "RunSettings", "read_settings"]
+__all__ = ["DemoSettings", "LogLevel", "RunSettings", "read_settings"]
 
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 Count = Annotated[int, Field(ge=1)]
@@ -65,6 +65,19 @@ class RunSettings(BaseSettings):
         return tuple(lanes)
 
 
+class DemoSettings(BaseSettings):
+    """How `paceline demo` runs; these matter with a real provider."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PACELINE_", env_ignore_empty=True, extra="forbid", frozen=True
+    )
+
+    real: bool = False
+    model: str = "gpt-5-mini"
+    compare: bool = False
+    yes: bool = False
+
+
 def _lane(text: str) -> Lane:
     name, sign, weight = text.rpartition("=")
     if not sign or not name:
@@ -102,5 +115,7 @@ def _told(error: Any, given: dict[str, Any]) -> str:
     if error["type"] == "string_pattern_mismatch":
         message = f"expected module:attribute, not {error['input']!r}"
     elif error["type"] != "value_error":
+        # "Input should be a valid integer, unable to parse string as an integer"
+        message = message.replace("Input should be", "must be").partition(", unable")[0]
         message = f"{message}, not {error['input']!r}"
     return f"{flag if name in given else variable}: {message}"

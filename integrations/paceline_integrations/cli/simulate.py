@@ -109,7 +109,7 @@ def simulate(
 
 def _settings(**values: object) -> SimulatorSettings:
     # Imported late, here and below: `paceline --help` need not load a web server.
-    from paceline_integrations.simulator import SimulatorSettings  # noqa: PLC0415
+    from paceline_integrations.simulator import SimulatorSettings
 
     try:
         return SimulatorSettings.model_validate(values)
@@ -122,7 +122,7 @@ def _settings(**values: object) -> SimulatorSettings:
 
 
 def _serve(settings: SimulatorSettings, host: str, port: int) -> None:
-    from paceline_integrations.simulator import serve  # noqa: PLC0415
+    from paceline_integrations.simulator import serve
 
     def announce(base_url: str) -> None:
         typer.echo(f"simulator ({settings.cache} cache) at {base_url}, stop with Ctrl-C")

@@ -179,7 +179,7 @@ def test_bad_groups_are_refused_with_what_was_wrong() -> None:
                 await engine.submit_group("g", followers=[1], executor="nobody")
             with pytest.raises(TypeError, match="GroupPolicy"):
                 await engine.submit_group("g", followers=[1], policy="complete")  # type: ignore[arg-type]
-            with pytest.raises(TypeError, match="key"):
+            with pytest.raises(ValueError, match="a key names one job"):
                 await engine.submit_group("g", followers=[1], key="k")  # type: ignore[call-arg]
             with pytest.raises(ValueError, match="name"):
                 await engine.submit_group("")

@@ -1,0 +1,172 @@
+"""The demo, from the folder to the table at its end."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+import typer
+from pydantic import SecretStr
+from rich.console import Console
+
+from paceline import RetryPolicy
+from paceline_integrations.simulator import Simulator, SimulatorSettings
+
+from ._errors import CommandError
+from .demo_run import QUESTIONS, SLOTS, DemoRun, Measure
+from .demo_text import print_answers, print_comparison, print_opening, print_troubles
+from .documents import Selection, own_documentation, read_folder
+from .interrupts import INTERRUPTED, run_until_interrupted
+from .progress import show_progress
+from .settings import DemoSettings, read_settings
+
+__all__ = ["demonstrate"]
+
+_OPENAI = "https://api.openai.com/v1"
+_ANSWER = 48
+_DECODE = 160.0
+_SECONDS = 4.0
+"""How long the reading of everything, each time anew, is to take."""
+
+
+def demonstrate(folder: Path | None, flags: dict[str, Any]) -> int:
+    """Run the demo and return the exit code.
+
+    Raises:
+        CommandError: if there is nothing to read, no key for a real provider, or no LangChain.
+    """
+    settings = read_settings(DemoSettings, flags)
+    selection = own_documentation() if folder is None else read_folder(folder)
+    console = Console()
+    if settings.real:
+        return _ask_provider(console, selection, settings)
+    return _ask_simulator(console, selection)
+
+
+def _ask_simulator(console: Console, selection: Selection) -> int:
+    rate = min(max(selection.tokens * len(QUESTIONS) / SLOTS / _SECONDS, 2_000.0), 100_000.0)
+    speed = SimulatorSettings(prefill_rate=round(rate, -2), decode_rate=_DECODE)
+    _no_proxy_here()
+    print_opening(
+        console, selection, f"a simulated provider that reads {speed.prefill_rate:,.0f} tokens a second"
+    )
+    with Simulator(speed) as server:
+        chain = _chain(
+            console, base_url=server.base_url, api_key="none", model="simulator", max_tokens=_ANSWER
+        )
+
+        async def both() -> list[Measure]:
+            await DemoRun(chain, selection.documents[:1], grouped=True).main()  # connects, loads what is lazy
+            measures: list[Measure] = []
+            for grouped in (True, False):
+                server.reset()  # nothing is left in the cache
+                run = DemoRun(chain, selection.documents, grouped=grouped)
+                await _go(console, run)
+                measures.append(Measure(run.report(), server.stats()))
+            return measures
+
+        measures = run_until_interrupted(both)
+    if measures is None:
+        return INTERRUPTED
+    print_troubles(console, measures)
+    print_comparison(console, *measures)
+    return _code(measures)
+
+
+def _ask_provider(console: Console, selection: Selection, settings: DemoSettings) -> int:
+    if not os.environ.get("OPENAI_API_KEY"):
+        raise CommandError(
+            "--real needs OPENAI_API_KEY (and OPENAI_BASE_URL, for other providers than OpenAI)"
+        )
+    endpoint = os.environ.get("OPENAI_BASE_URL") or _OPENAI
+    runs = 2 if settings.compare else 1
+    print_opening(console, selection, f"{settings.model} at {endpoint}")
+    if not settings.yes and not _agreed(console, selection, endpoint, runs):
+        console.print("Nothing was sent.")
+        return 1
+    chain = _chain(console, base_url=endpoint, api_key=os.environ["OPENAI_API_KEY"], model=settings.model)
+
+    async def once_or_twice() -> list[Measure]:
+        measures: list[Measure] = []
+        for grouped in (True, False)[:runs]:
+            # Each begins its prompts with a word of its own: neither finds the other's in the cache.
+            mark = secrets.token_hex(4)
+            run = DemoRun(chain, selection.documents, grouped=grouped, mark=mark, retry=RetryPolicy(3))
+            await _go(console, run)
+            measures.append(Measure(run.report()))
+        return measures
+
+    measures = run_until_interrupted(once_or_twice)
+    if measures is None:
+        return INTERRUPTED
+    print_answers(console, selection, measures[0].report)
+    print_troubles(console, measures)
+    print_comparison(console, *measures)
+    return _code(measures)
+
+
+def _code(measures: list[Measure]) -> int:
+    return 0 if all(measure.report.ok for measure in measures) else 1
+
+
+def _agreed(console: Console, selection: Selection, endpoint: str, runs: int) -> bool:
+    requests = runs * len(QUESTIONS) * len(selection.documents)
+    tokens = runs * len(QUESTIONS) * selection.tokens
+    console.print(
+        f"This sends {len(selection.documents)} files to {endpoint}: {requests:,} requests, about {tokens:,} "
+        "tokens, cached ones included.",
+        highlight=False,
+    )
+    try:
+        return typer.confirm("Go on?")
+    except typer.Abort as error:
+        raise CommandError("--real asks before it sends anything, and nobody answers: give --yes") from error
+
+
+async def _go(console: Console, run: DemoRun) -> None:
+    console.print(run.title, style="bold")
+    if console.is_terminal and not console.is_dumb_terminal:
+        with show_progress(run, console):
+            await run.main()
+    else:
+        await run.main()
+
+
+def _chain(
+    console: Console, *, base_url: str, api_key: str, model: str, max_tokens: int | None = None
+) -> object:
+    with console.status("loading LangChain"):
+        try:
+            from langchain_core.output_parsers import StrOutputParser
+            from langchain_core.prompts import ChatPromptTemplate
+            from langchain_openai import ChatOpenAI
+        except ImportError as error:
+            raise CommandError(
+                f'the demo needs LangChain: pip install "paceline[langchain]" ({error})'
+            ) from error
+    prompt = ChatPromptTemplate.from_messages(
+        [
+            (
+                "system",
+                '{mark}You answer questions on a document.\n\n<document name="{name}">\n{text}\n</document>',
+            ),
+            ("human", "{question}"),
+        ]
+    )
+    # The engine decides about retries: two that do multiply.
+    chat = ChatOpenAI(
+        model=model,
+        base_url=base_url,
+        api_key=SecretStr(api_key),
+        max_retries=0,
+        max_completion_tokens=max_tokens,
+    )
+    return prompt | chat | StrOutputParser()
+
+
+def _no_proxy_here() -> None:
+    """What goes to this machine goes by no proxy, whatever the shell has set."""
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1"]))
