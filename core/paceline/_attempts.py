@@ -105,12 +105,14 @@ class Attempts:
             run.scheduler.gone(live.leftover, 0.0)
             return
         record.cost += record.charged
-        self.abandoned[live] = self._loop.call_later(PROMPT, self._say_abandoned, live, reason)
+        self.abandoned[live] = self._loop.call_later(
+            PROMPT, self._say_abandoned, live, reason, context=run.context
+        )
         if self._hooks.virtual:
             for call in live.calls or ():
                 self._park_call(call)
         if grace:
-            live.timers = [self._loop.call_later(grace, task.cancel)]
+            live.timers = [self._loop.call_later(grace, task.cancel, context=run.context)]
         else:
             task.cancel()
 
@@ -133,28 +135,31 @@ class Attempts:
     # Time limits.
 
     def _set_limits(self, live: LiveAttempt, timeout: float | None, idle: float | None) -> None:
+        context = self._run.context
         timers: list[asyncio.TimerHandle] = []
         if timeout is not None:
             error = AttemptTimeout(
                 f"attempt {live.number} took longer than its timeout of {timeout:g} s", timeout
             )
-            timers.append(self._loop.call_at(live.started + timeout, self._out_of_time, live, error))
+            due = live.started + timeout
+            timers.append(self._loop.call_at(due, self._out_of_time, live, error, context=context))
         if idle is not None:
-            timers.append(self._loop.call_at(live.started + idle, self._check_idle, live, idle))
+            due = live.started + idle
+            timers.append(self._loop.call_at(due, self._check_idle, live, idle, context=context))
         live.timers = timers
 
     def _check_idle(self, live: LiveAttempt, idle: float) -> None:
         due = live.active_at + idle
         if self._loop.time() < due - 1e-6:
             assert live.timers is not None
-            live.timers[-1] = self._loop.call_at(due, self._check_idle, live, idle)
+            live.timers[-1] = self._loop.call_at(due, self._check_idle, live, idle, context=self._run.context)
             return
         message = f"attempt {live.number} gave no sign of life for {idle:g} s (its idle_timeout)"
         self._out_of_time(live, IdleTimeout(message, idle))
 
     def _out_of_time(self, live: LiveAttempt, error: TimeLimitExceeded) -> None:
         if live.live:
-            self.give_up(live, str(error))
+            self.give_up(live, "idle_timeout" if isinstance(error, IdleTimeout) else "timeout")
             self._run.attempt_timed_out(live, error)
 
     def _clear_limits(self, live: LiveAttempt) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ._middleware import Scope
+from ._scheduler import State
 from ._stopping import cancel_blocked, cancel_everything
 
 if TYPE_CHECKING:
@@ -52,7 +53,10 @@ async def finish(run: Run, scope: Scope, error: BaseException | None) -> None:
             live.job.id,
         )
     if run.history is not None:
-        run.history.run_ended(error, run.counts)
+        resting = run.scheduler.states[State.SUSPENDED]
+        run.history.run_ended(error, {**run.counts, "suspended": resting})
+    for group in run.groups.values():  # with a suspended member: unfinished, but this run sees no more of it
+        run.executors.middleware.end(group.scope, group.first_error)
     run.executors.middleware.end(scope, error)
     run.closed = True
     run.attempts.close()

@@ -47,7 +47,7 @@ class JobFuture(concurrent.futures.Future[JobResult]):
             return
         if threading.get_ident() == run.thread:
             error = WrongLoop("JobFuture.result()")
-            error.add_note("On the engine's own thread it would block the job: `await engine.submit(...)` there.")
+            error.add_note("It would block the thread that runs the job; there: `await engine.submit(...)`.")
             raise error
         live = CURRENT.get()
         if live is None or live.run is not run or not live.live:

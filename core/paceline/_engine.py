@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, final
 
@@ -13,6 +13,7 @@ from ._costs import Costs, CostUnit
 from ._crossing import JobFuture, submit_threadsafe
 from ._errors import EngineNotOpen, PacelineError, UnknownName
 from ._executor import ExecutorLike
+from ._executors import Executors
 from ._groups import Group, GroupArguments, OpenGroup, open_group, submit_members
 from ._handles import Handle
 from ._lane_handles import UNSET, LaneHandle, Unset, lane_handle
@@ -76,12 +77,11 @@ class Engine:
         names = [getattr(lane, "name", None) for lane in lanes]
         default = () if "default" in names else (Lane("default"),)
         self._settings = Settings(
-            executor,
+            Executors(executor, MiddlewareStack(middleware)),
             (*default, *lanes),
             slots,
             Costs(cost),
             retry,
-            MiddlewareStack(middleware),
             sinks,
             max_pending,
             max_active_groups,
@@ -106,9 +106,10 @@ class Engine:
             ) from None
         if self._run is not None:
             raise PacelineError("an Engine is opened once; make another one for another run")
-        self._run = run = Run(self._settings, loop)
+        run = Run(self._settings, loop)
         self._scope = Scope("run", run.id, run.id, run.id)
-        self._settings.middleware.begin(self._scope)
+        run.executors.middleware.begin(self._scope)
+        self._run = run
         run.on_interrupt = self._interrupted
         self._host = asyncio.current_task()
         if not run.hooks.virtual:
@@ -182,7 +183,7 @@ class Engine:
         ordered: bool = False,
         window: int | None = None,
         **options: Unpack[SubmitOptions],
-    ) -> AsyncIterator[JobResult]:
+    ) -> AsyncGenerator[JobResult, None]:
         """Run one job for each payload and yield the results, as they come or in order.
 
         Payloads are taken lazily: at most `window` jobs (default: twice the slots) are submitted and not yet
@@ -203,7 +204,7 @@ class Engine:
             async for result in results:
                 yield result
         finally:
-            await results.aclose()  # type: ignore[attr-defined]  # an async generator
+            await results.aclose()
 
     # Groups.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, final
 
@@ -104,7 +104,7 @@ class Group:
         await rest(members)
         return [record.result() for record in members]
 
-    async def as_completed(self) -> AsyncIterator[JobResult]:
+    async def as_completed(self) -> AsyncGenerator[JobResult, None]:
         """Yield each member's result as it ends or is suspended, until all do and the group is closed."""
         group = self._group
         ready: dict[Record, None] = {}  # once each: one that was answered meanwhile may have ended by now
@@ -153,13 +153,19 @@ class Group:
         group = self._group
         if group.closed or group.status is not None:
             raise Closed("group", self.name, "submit another group, or keep this one open longer")
+        parent = self._parent
+        if parent is not None and parent.leftover is not None:
+            raise EngineNotOpen(
+                f"job {parent.record.label} has been given up; its group {self.name!r} takes no more"
+            )
         run = group.run
         options = self._options if name is None else self._options.named(name)
         key = f"{group.key}/primer"
         if role == "follower":
             key = f"{group.key}/follower/{group.submitted}"
+        record = run.intake.add(payload, options, parent, group.lane, key, group=group, role=role)
+        if role == "follower":
             group.submitted += 1
-        record = run.intake.add(payload, options, self._parent, group.lane, key, group=group, role=role)
         if run.scheduler.may_start:
             run.dispatch()
         return Handle(record)
@@ -235,7 +241,9 @@ def open_group(run: Run, arguments: GroupArguments) -> Group:
     group.metadata = arguments.metadata
     group.after = run.intake.edges(options.after)
     parent_id = None if parent is None else parent.job.id
-    group.scope = Scope("group", f"{run.id}/{name}", name, run.id, parent_id, lane.label, arguments.metadata)
+    run.groups_opened += 1
+    scope_id = f"{run.id}/{run.groups_opened}/{name}"
+    group.scope = Scope("group", scope_id, name, run.id, parent_id, lane.label, arguments.metadata)
     run.executors.middleware.begin(group.scope)
     run.enter_group(group)
     if run.history is not None:

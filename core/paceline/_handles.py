@@ -74,7 +74,7 @@ class Handle:
             record.listeners = [listener]
         else:
             record.listeners.append(listener)
-        return Stream(listener, self._unlisten)
+        return Stream(listener, record.run, self._unlisten)
 
     def _unlisten(self, listener: Listener) -> None:
         listeners = self._record.listeners

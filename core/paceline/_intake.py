@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from ._edges import as_edge
 from ._errors import Closed, EngineNotOpen, KeyConflict, UnknownName
@@ -29,6 +29,8 @@ class Intake:
         self._run = run
         self._keys: WeakValueDictionary[str, Record] = WeakValueDictionary()
         """Jobs by the key that their submitter gave, while they are unfinished or somebody holds them."""
+        self._keyed: WeakKeyDictionary[Record, Any] = WeakKeyDictionary()
+        """The payload with which each was submitted: middleware may have sent the job back with another."""
         self._plain = Options({}, run.settings.retry)
         self._number = 0
         self._tag = f"{run.hooks.random.getrandbits(32):08x}"
@@ -47,12 +49,13 @@ class Intake:
         if options.key is not None:
             known = self._keys.get(options.key)
             if known is not None:
-                if not _same(known.job.payload, payload):
+                if not _same(self._keyed[known], payload):
                     raise KeyConflict(options.key, known.job.id)
                 return known
         record = self.add(payload, options, parent, self.lane(options.lane), options.key)
         if options.key is not None:
             self._keys[options.key] = record
+            self._keyed[record] = payload
         if run.scheduler.may_start:
             run.dispatch()
         return record
@@ -108,7 +111,7 @@ class Intake:
         run.records[job_id] = record
         if options.deadline is not None:
             record.deadline = run.loop.call_at(
-                now + options.deadline, pass_deadline, run, record, options.deadline
+                now + options.deadline, pass_deadline, run, record, options.deadline, context=run.context
             )
         if run.history is not None:
             run.history.submitted(record, [node.label for node, _ in after])
@@ -142,8 +145,8 @@ class Intake:
 def _adopt(parent: Record, child: Record) -> None:
     child.parent = parent
     if parent.children is None:
-        parent.children = set()
-    parent.children.add(child)
+        parent.children = {}
+    parent.children[child] = None
 
 
 def _same(left: object, right: object) -> bool:

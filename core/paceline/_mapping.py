@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ async def map_payloads(
     name: str,
     ordered: bool,
     window: int,
-) -> AsyncIterator[JobResult]:
+) -> AsyncGenerator[JobResult, None]:
     """Yield the results of jobs over `payloads`, which are taken only as the window allows."""
     mapping = _Mapping(run, options, name, window, run.current())
     # A task of its own: results come out while the source makes one wait. It is one task for the whole
@@ -139,7 +139,7 @@ class _Mapping:
                 cancel(self._run, record, "the loop over map was left")
 
 
-async def _each(payloads: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[Any]:
+async def _each(payloads: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
     if isinstance(payloads, AsyncIterable):
         async for payload in payloads:
             yield payload

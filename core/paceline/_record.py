@@ -103,7 +103,8 @@ class Record(Entry):
         """Of all attempts that are over, in the engine's unit."""
         self.questions: tuple[Question, ...] = ()
         self.answers: dict[str, Any] | None = None
-        self.children: set[Record] | None = None
+        self.children: dict[Record, None] | None = None
+        """What it has started and what has not ended, in order."""
         self.listeners: list[Listener] | None = None
         self.on_rest: list[Callable[[], object]] | None = None
         """Called when the job ends or comes to rest."""
@@ -128,6 +129,7 @@ class Record(Entry):
         self.bound = None
         self.parent = None
         self.children = None
+        self.questions = ()
         self.answers = None
         self.live = None
         if self.deadline is not None:

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakValueDictionary
@@ -24,7 +25,6 @@ from ._errors import (
     TimeLimitExceeded,
     WrongLoop,
 )
-from ._executors import Executors
 from ._intake import Intake
 from ._job import Suspend
 from ._live import CURRENT, LiveAttempt
@@ -53,18 +53,21 @@ class Run:
         self.settings = settings
         self.loop = loop
         self.hooks = hooks(loop)
+        self.context = Context()
+        """For timers: else each would keep what happened to be current, a job, until it is due."""
         self.thread = threading.get_ident()
         self.opened = self.hooks.wall(loop.time())
         self.id = settings.run_id or f"{int(self.opened * 1000):012x}-{self.hooks.random.getrandbits(32):08x}"
         self.slots = settings.slots
         self.scheduler = Scheduler(slots=settings.slots, max_active_groups=settings.max_active_groups)
         self.history = _open_history(self)
-        self.executors = Executors(settings.executor, settings.middleware)
+        self.executors = settings.executors
         self.attempts = Attempts(self)
         self.records: dict[str, Record] = {}
         """Jobs that have not ended, by id."""
         self.groups: dict[str, GroupRecord] = {}
         """Groups that have not ended, by name."""
+        self.groups_opened = 0
         self.counts = {"succeeded": 0, "failed": 0, "cancelled": 0, "skipped": 0}
         self.tasks: set[asyncio.Task[Any]] = set()
         """The engine's own tasks."""
@@ -120,7 +123,7 @@ class Run:
         elif timer is None or timer.when() != when:
             if timer is not None:
                 timer.cancel()
-            self._timer = self.loop.call_at(when, self._due, when)
+            self._timer = self.loop.call_at(when, self._due, when, context=self.context)
 
     def _due(self, when: float) -> None:
         self._timer = None
@@ -375,11 +378,11 @@ class Run:
 
 def _leave_family(record: Record) -> None:
     """Its parent lets go of it and takes its children, which are cancelled with that one from now on."""
-    parent, children = record.parent, record.children or ()
+    parent, children = record.parent, record.children or {}
     for child in children:
         child.parent = parent
     if parent is not None and parent.children is not None:
-        parent.children.discard(record)
+        parent.children.pop(record, None)
         parent.children.update(children)
 
 

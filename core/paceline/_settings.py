@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ._checks import count, instance, number, text
 from ._costs import Costs
-from ._middleware import MiddlewareStack
+from ._executors import Executors
 from ._policies import Lane, RetryPolicy
 
 if TYPE_CHECKING:
@@ -21,12 +21,11 @@ __all__ = ["Settings"]
 class Settings:
     """The engine's arguments, as the run uses them."""
 
-    executor: object
+    executors: Executors
     lanes: Sequence[Lane]
     slots: int
     costs: Costs
     retry: RetryPolicy | None
-    middleware: MiddlewareStack
     sinks: Sequence[Sink]
     max_pending: int | None
     max_active_groups: int | None

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._job import StreamLagged
+from ._parking import wait
+
+if TYPE_CHECKING:
+    from ._run import Run
 
 __all__ = ["Listener", "Stream"]
 
@@ -54,8 +58,16 @@ class Listener:
             self._error = error
             self._notify()
 
-    async def get(self) -> object:
-        """The next chunk; StopAsyncIteration at the end."""
+    def stop(self) -> None:
+        """Nobody listens any more: drop what was buffered."""
+        self.end()
+        self._chunks.clear()
+        self._text.clear()
+        self._missed = 0
+        self._error = None
+
+    async def get(self, run: Run) -> object:
+        """The next chunk; StopAsyncIteration at the end. A job of the same run is parked while it waits."""
         while not self._chunks:
             if self._missed:
                 self._chunks.append(StreamLagged(self._missed))
@@ -68,8 +80,8 @@ class Listener:
             if self._end:
                 error, self._error = self._error, None
                 raise error or StopAsyncIteration
-            self._wake = asyncio.get_running_loop().create_future()
-            await self._wake
+            self._wake = run.loop.create_future()
+            await wait(run, self._wake)
         return self._chunks.popleft()
 
     def _notify(self) -> None:
@@ -83,8 +95,9 @@ class Stream:
     It listens from the moment it is made, and stops when the loop over it is left for good, or by `aclose`.
     """
 
-    def __init__(self, listener: Listener, close: Callable[[Listener], None]) -> None:
+    def __init__(self, listener: Listener, run: Run, close: Callable[[Listener], None]) -> None:
         self._listener = listener
+        self._run = run
         self._close = close
 
     def __aiter__(self) -> Stream:
@@ -92,7 +105,7 @@ class Stream:
 
     async def __anext__(self) -> Any:
         try:
-            return await self._listener.get()
+            return await self._listener.get(self._run)
         except BaseException as error:
             if not isinstance(error, asyncio.CancelledError):
                 self._close(self._listener)
@@ -104,7 +117,7 @@ class Stream:
 
     def close(self) -> None:
         """Stop listening, from sync code."""
-        self._listener.end()
+        self._listener.stop()
         self._close(self._listener)
 
     def __del__(self) -> None:

@@ -109,7 +109,7 @@ def _with_usage(model: BaseLanguageModel[Any]) -> Runnable[Any, Any]:
 def _is_composed(obj: object) -> bool:
     """LangChain's own classes only: what a subclass keeps besides is not ours to know."""
     module = type(obj).__module__
-    return module.startswith("langchain_core.runnables") and isinstance(obj, RunnableSerializable)
+    return module.startswith("langchain_core.") and isinstance(obj, RunnableSerializable)
 
 
 def _exchanged(value: Any, whole: bool) -> Any:

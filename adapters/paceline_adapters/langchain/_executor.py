@@ -36,8 +36,8 @@ class RunnableExecutor:
             handle = await engine.submit({"question": "..."}, config={"configurable": {"model": "small"}})
 
     The job's `config` is merged over `config` as LangChain merges them. Each attempt is a run of its own,
-    with a `run_id` made from job and attempt, the ids of job, group and run in its metadata, and as its
-    parent the submitter's run, if it was submitted inside of one.
+    with a `run_id` made from job and attempt, the names of job, group and engine run in its metadata, and as
+    its parent the submitter's run, if it was submitted inside of one.
 
     Chunks are streamed where they are of use (`ctx.streaming`), and add up to what `ainvoke` would give. The
     first token is the model's own. Where the chain shows a model, a primer's chunks that come before it (a
@@ -114,12 +114,11 @@ class RunnableExecutor:
                 f"job {job.name!r}: config= must be a RunnableConfig (a mapping), not {type(given).__name__}"
             )
         own = RunnableConfig(callbacks=[watch], metadata=_metadata(job, ctx), run_id=_run_id(job, ctx))
-        defaults = RunnableConfig() if job.name == job.id else RunnableConfig(run_name=job.name)
         # merge_configs would mix the submitter's run into each of them, and again into their sum.
         outer = var_child_runnable_config.get()
         token = var_child_runnable_config.set(None)
         try:
-            return merge_configs(_without_watches(outer), defaults, self._config, given, own)
+            return merge_configs(_without_watches(outer), self._config, given, own)
         finally:
             var_child_runnable_config.reset(token)
 
@@ -143,6 +142,7 @@ def _metadata(job: Job, ctx: JobContext) -> dict[str, Any]:
     found: dict[str, Any] = {
         "paceline.run.id": ctx.run_id,
         "paceline.job.id": job.id,
+        "paceline.job.name": job.name,
         "paceline.attempt": ctx.attempt,
         "paceline.lane": job.lane,
     }

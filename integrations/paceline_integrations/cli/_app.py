@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 try:
@@ -13,6 +15,7 @@ except ImportError as _error:
 
 from ._errors import CommandError
 from .demo import demo
+from .interrupts import INTERRUPTED, leave_interrupted
 from .run import run
 from .simulate import simulate
 
@@ -28,9 +31,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(run)
-app.command()(demo)
-app.command()(simulate)
+
+
+def _help(command: Callable[..., None]) -> str:
+    """Let paragraphs of a docstring flow: a terminal is seldom as wide as its lines."""
+    paragraphs = inspect.getdoc(command) or ""
+    return "\n\n".join(" ".join(each.split()) for each in paragraphs.split("\n\n"))
+
+
+for _command in (run, demo, simulate):
+    app.command(help=_help(_command))(_command)
 
 
 def _version(wanted: bool) -> None:
@@ -55,7 +65,10 @@ def main() -> None:
 
     0: all succeeded. 1: some did not. 2: bad usage or input, told in one line. 130: interrupted.
     """
-    sys.exit(call(sys.argv[1:]))
+    code = call(sys.argv[1:])
+    if code == INTERRUPTED:
+        leave_interrupted()
+    sys.exit(code)
 
 
 def call(arguments: list[str]) -> int:
@@ -69,8 +82,9 @@ def call(arguments: list[str]) -> int:
     except typer.TyperException as error:
         # One line instead of a framed one with the usage above it: the same whoever finds the mistake.
         hint = getattr(getattr(error, "ctx", None), "command_path", "paceline")
-        print(f"paceline: {error.format_message()} (see {hint} --help)", file=sys.stderr)
+        if error.format_message():  # there is none where the help was shown, for want of a command
+            print(f"paceline: {error.format_message()} (see {hint} --help)", file=sys.stderr)
         return error.exit_code
     except (typer.Abort, KeyboardInterrupt):
-        return 130
+        return INTERRUPTED
     return code if isinstance(code, int) else 0

@@ -31,7 +31,7 @@ def demo(
     ] = False,
     model: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Its model.", show_default="gpt-5-mini", rich_help_panel=_REAL),
+        typer.Option(metavar="NAME", help="Its model (default gpt-5-mini).", rich_help_panel=_REAL),
     ] = None,
     compare: Annotated[
         bool,

@@ -9,11 +9,18 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from paceline import RunReport
+from paceline import RunReport, RunTotals
 
 from .demo_run import QUESTIONS, Measure
 from .documents import MOST_TOKENS, Selection
 from .summary import amount, duration
+
+_AFTERWORD = """\
+Measured by the usage that comes with each answer, and by the server's count.
+Only the answers are made up.
+
+Your own text:    paceline demo FOLDER
+A real provider:  paceline demo FOLDER --real"""
 
 __all__ = ["print_answers", "print_comparison", "print_opening", "print_troubles"]
 
@@ -21,13 +28,13 @@ __all__ = ["print_answers", "print_comparison", "print_opening", "print_troubles
 def print_opening(console: Console, selection: Selection, provider: str) -> None:
     """Say what is about to be done."""
     count, found = len(selection.documents), selection.found
-    files = f"{count} of {found} files" if found > count else f"{count} files"
+    files = f"{count} of {found} {selection.things}" if found > count else f"{count} {selection.things}"
     text = Text()
     text.append(f"{selection.source}: {files}, about {selection.tokens:,} tokens", style="bold")
     if any(document.cut for document in selection.documents):
         text.append(f" (of long ones the first {MOST_TOKENS:,})")
     asked = ", ".join(QUESTIONS)
-    text.append(f"\nEach file is a group of {len(QUESTIONS)} jobs: {asked}.")
+    text.append(f"\nEach is a group of {len(QUESTIONS)} jobs: {asked}.")
     text.append(f"\nA LangChain chain (prompt | ChatOpenAI | parser) asks {provider}.")
     console.print(Panel(text, title="paceline demo", title_align="left", border_style="cyan"))
 
@@ -63,12 +70,17 @@ def print_comparison(console: Console, groups: Measure, at_once: Measure | None 
     """Show what was measured, in groups and, if that was run too, with everything sent at once."""
     console.print()
     console.print(_table(groups, at_once))
+    console.print()
+    if at_once is not None:
+        console.print(_verdict(groups.report.totals, at_once.report.totals), highlight=False)
     if groups.server is not None:
-        console.print(
-            "Measured, not assumed: by the usage that each answer reports, and by the server's own count. "
-            "Only the answers are made up.",
-            style="dim",
-        )
+        console.print(_AFTERWORD, style="dim", highlight=False)
+
+
+def _verdict(groups: RunTotals, at_once: RunTotals) -> Text:
+    tokens = _saved(groups.evaluated_tokens, at_once.evaluated_tokens)
+    time = _saved(groups.seconds, at_once.seconds)
+    return Text(f"In groups {tokens} fewer tokens were evaluated, in {time} less time.", style="bold")
 
 
 Row = tuple[str, Callable[[Measure], float | None], Callable[[float], str], bool]

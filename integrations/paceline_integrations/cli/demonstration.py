@@ -115,8 +115,8 @@ def _agreed(console: Console, selection: Selection, endpoint: str, runs: int) ->
     requests = runs * len(QUESTIONS) * len(selection.documents)
     tokens = runs * len(QUESTIONS) * selection.tokens
     console.print(
-        f"This sends {len(selection.documents)} files to {endpoint}: {requests:,} requests, about {tokens:,} "
-        "tokens, cached ones included.",
+        f"This sends {len(selection.documents)} {selection.things} to {endpoint}: {requests:,} requests, "
+        f"about {tokens:,} tokens, cached ones included.",
         highlight=False,
     )
     try:
@@ -126,7 +126,7 @@ def _agreed(console: Console, selection: Selection, endpoint: str, runs: int) ->
 
 
 async def _go(console: Console, run: DemoRun) -> None:
-    console.print(run.title, style="bold")
+    console.print(run.title, style="bold", highlight=False)
     if console.is_terminal and not console.is_dumb_terminal:
         with show_progress(run, console):
             await run.main()

@@ -60,6 +60,7 @@ class Selection:
     source: str
     documents: tuple[Document, ...]
     found: int
+    things: str = "text files"
 
     @property
     def tokens(self) -> int:
@@ -74,7 +75,7 @@ def own_documentation() -> Selection:
         text = pydoc.plain(pydoc.render_doc(getattr(paceline, name)))
         found.append(_document(name, text))
     documents = tuple(document for document in found if document.text.strip())
-    return Selection("Paceline's own documentation", documents, len(documents))
+    return Selection("Paceline's own documentation", documents, len(documents), "texts")
 
 
 def read_folder(folder: Path) -> Selection:

@@ -10,52 +10,67 @@ from collections.abc import Callable, Coroutine
 from types import FrameType
 from typing import Any, TypeVar
 
-__all__ = ["GRACE", "INTERRUPTED", "run_until_interrupted"]
+__all__ = ["GRACE", "INTERRUPTED", "leave_interrupted", "run_until_interrupted"]
 
 INTERRUPTED = 130
 GRACE = 5.0
 """Seconds from the first Ctrl-C to the end of the process, at most."""
-_SECOND = 0.5
-"""The same, from the second one."""
+_MARGIN = 0.25
+_HURRY = 0.5
+"""Seconds to the end from the second Ctrl-C, or once all has been told."""
+_PATIENCE = 0.2
+"""Seconds in which tasks that jobs left behind may end."""
+_HELD = b"paceline: interrupted; a job held on to the process. Results so far are kept, as they came.\n"
 
 T = TypeVar("T")
 
 
-class _Interrupts:
-    """Turns SIGINT and SIGTERM into one cancellation of a task, and a clock that cannot be ignored.
+class _Clock:
+    """Ends the process, some time after it is started.
 
     The engine gives up attempts that will not end; but a job may hold the loop itself, and Python waits at
     its end for the threads of pools that a job may have used. So a thread of ours ends the process. What a
     run writes is with the system as soon as it is written: nothing is lost by that.
     """
 
+    def __init__(self) -> None:
+        self._hurry = threading.Event()
+        self.told = False
+
+    def start(self) -> None:
+        threading.Thread(target=self._end_in_time, name="paceline-interrupt", daemon=True).start()
+
+    def hurry(self) -> None:
+        self._hurry.set()
+
+    def _end_in_time(self) -> None:
+        if self._hurry.wait(GRACE - _MARGIN):
+            threading.Event().wait(_HURRY)
+        if not self.told:
+            # A live screen hides the cursor.
+            os.write(2, b"\x1b[?25h\n" + _HELD if os.isatty(2) else _HELD)
+        os._exit(INTERRUPTED)
+
+
+_CLOCK = _Clock()
+
+
+class _Handler:
+    """Turns signals into cancellations of a task, the first of which starts the clock."""
+
     def __init__(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> None:
         self._loop = loop
         self._task = task
-        self._last_call = threading.Event()
         self.count = 0
 
     def __call__(self, _signal: int, _frame: FrameType | None) -> None:
         self.count += 1
         if self.count == 1:
-            threading.Thread(target=self._end_in_time, name="paceline-interrupt", daemon=True).start()
+            _CLOCK.start()
         else:
-            self._last_call.set()
+            _CLOCK.hurry()
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._task.cancel, "interrupted")
-
-    def _end_in_time(self) -> None:
-        if self._last_call.wait(GRACE - 0.25):
-            threading.Event().wait(_SECOND)
-        _leave()
-
-
-def _leave() -> None:
-    try:
-        if os.isatty(2):
-            os.write(2, b"\x1b[?25h")  # a live screen hides the cursor
-    finally:
-        os._exit(INTERRUPTED)
 
 
 def run_until_interrupted(main: Callable[[], Coroutine[Any, Any, T]]) -> T | None:
@@ -64,16 +79,43 @@ def run_until_interrupted(main: Callable[[], Coroutine[Any, Any, T]]) -> T | Non
     At SIGINT (Ctrl-C) or SIGTERM `main` is cancelled, once for each; `GRACE` seconds after the first, or half
     a second after the second, the process ends with code 130 wherever it is.
     """
-    with asyncio.Runner() as runner:
-        loop = runner.get_loop()
-        task = loop.create_task(main())
-        interrupts = _Interrupts(loop, task)
-        before = {number: signal.signal(number, interrupts) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            return loop.run_until_complete(task)
-        except (asyncio.CancelledError, KeyboardInterrupt):
-            return None
-        finally:
-            if not interrupts.count:  # else the clock runs on, and a late Ctrl-C is to hurry it still
-                for number, handler in before.items():
-                    signal.signal(number, handler)
+    runner = asyncio.Runner()
+    loop = runner.get_loop()
+    task = loop.create_task(main())
+    handler = _Handler(loop, task)
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    interrupted = False
+    try:
+        return loop.run_until_complete(task)
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        interrupted = True
+        if task.done() and not task.cancelled():
+            task.exception()  # a job raised KeyboardInterrupt; asyncio need not say so again
+        if not handler.count:
+            _CLOCK.start()
+        return None
+    finally:
+        if interrupted or handler.count:
+            # The handler stays, for a late Ctrl-C to hurry the clock.
+            _close_at_once(loop)
+        else:
+            runner.close()
+            for number, earlier in before.items():
+                signal.signal(number, earlier)
+
+
+def leave_interrupted() -> None:
+    """All has been told: nothing is worth much more time, and one more Ctrl-C changes nothing."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _CLOCK.told = True
+    _CLOCK.hurry()
+
+
+def _close_at_once(loop: asyncio.AbstractEventLoop) -> None:
+    """Close a loop without waiting for the threads of its pool, as a Runner would: there is news to tell."""
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        loop.run_until_complete(asyncio.wait(left, timeout=_PATIENCE))
+    loop.close()

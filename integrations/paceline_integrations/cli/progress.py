@@ -67,7 +67,9 @@ class _Screen:
         )
         grid = Table.grid(padding=(0, 2))
         grid.add_row(
-            ProgressBar(total=jobs, completed=done, width=_BAR),
+            ProgressBar(
+                total=jobs, completed=done, width=_BAR, complete_style="cyan", finished_style="green"
+            ),
             Text(f"{done:,}/{jobs:,} jobs", style="bold"),
             Text(duration(passed), style="cyan"),
             Text(left, style="dim"),

@@ -52,14 +52,13 @@ def run(
     ] = None,
     slots: Annotated[
         str | None,
-        typer.Option(metavar="N", help="Jobs that run at once.", show_default="8", rich_help_panel=_WORK),
+        typer.Option(metavar="N", help="Jobs that run at once (default 8).", rich_help_panel=_WORK),
     ] = None,
     release: Annotated[
         str | None,
         typer.Option(
             metavar="first_token|complete",
-            help="When a group's followers may start: at the primer's first token or at its end.",
-            show_default="first_token",
+            help="When a group's followers may start: at the primer's first token (default) or at its end.",
             rich_help_panel=_WORK,
         ),
     ] = None,
@@ -67,8 +66,7 @@ def run(
         str | None,
         typer.Option(
             metavar="N",
-            help="Jobs of one group that run at once.",
-            show_default="no cap",
+            help="Jobs of one group that run at once (default: no cap).",
             rich_help_panel=_WORK,
         ),
     ] = None,
@@ -76,8 +74,7 @@ def run(
         str | None,
         typer.Option(
             metavar="N",
-            help="Further attempts at a job that failed, after growing random pauses.",
-            show_default="0",
+            help="Further attempts at a job that failed, after growing random pauses (default 0).",
             rich_help_panel=_WORK,
         ),
     ] = None,
@@ -91,8 +88,7 @@ def run(
         str | None,
         typer.Option(
             metavar="LEVEL",
-            help="debug, info (every event), warning, error or critical; to standard error.",
-            show_default="warning",
+            help="debug, info (every event), warning (default), error or critical; to standard error.",
             rich_help_panel=_OUTPUT,
         ),
     ] = None,

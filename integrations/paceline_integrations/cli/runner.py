@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -64,6 +65,7 @@ class GroupsRun:
         self._policy = policy
         self._shares = ShareMeter()
         self._slots = 1
+        self._begun = self._seconds = 0.0
         self.tally = RunTally(keep_tasks=keep)
         self.snapshot: Snapshot | None = None
 
@@ -74,7 +76,9 @@ class GroupsRun:
 
     def report(self) -> RunReport:
         """Report on the results so far."""
-        return self._shares.add_to(self.tally.report(self.snapshot))
+        report = self._shares.add_to(self.tally.report(self.snapshot))
+        totals = report.totals.model_copy(update={"seconds": self._seconds})
+        return report.model_copy(update={"totals": totals})
 
     async def main(self) -> bool:
         """Run every group; true when all is done.
@@ -82,6 +86,7 @@ class GroupsRun:
         Raises:
             CommandError: if results cannot be written, or groups no longer read.
         """
+        self._begun = time.monotonic()
         async with self._engine as engine:
             self._slots = engine.snapshot().slots
             async with self._watching():
@@ -113,6 +118,7 @@ class GroupsRun:
             pause = min(pause * _SLOWER, _LAST_LOOK)
 
     def _look(self) -> None:
+        self._seconds = time.monotonic() - self._begun
         self.snapshot = self._engine.snapshot()
         self._shares.look(self.snapshot)
 

@@ -57,7 +57,7 @@ class RunSettings(BaseSettings):
     @classmethod
     def _lanes(cls, value: Any) -> tuple[Lane, ...]:
         texts: list[str] = value.split(",") if isinstance(value, str) else list(value)
-        lanes = [_lane(text.strip()) for text in texts if text.strip()]
+        lanes = [_lane(text) for text in texts if text.strip()]
         names = [lane.name for lane in lanes]
         for name in names:
             if names.count(name) > 1:
@@ -79,7 +79,7 @@ class DemoSettings(BaseSettings):
 
 
 def _lane(text: str) -> Lane:
-    name, sign, weight = text.rpartition("=")
+    name, sign, weight = (part.strip() for part in text.rpartition("="))
     if not sign or not name:
         raise ValueError(f"expected NAME=WEIGHT, such as batch=1, not {text!r}")
     try:

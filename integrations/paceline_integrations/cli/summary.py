@@ -100,7 +100,7 @@ def _trouble(task: TaskReport) -> Text:
     if task.questions:
         said = "asks: " + ", ".join(str(question.value) for question in task.questions)
     elif task.error is not None:
-        said = f"{task.error.type}: {task.error.message}"
+        said = f"{task.error.type}: {task.error.message}" if task.error.message else task.error.type
     line = Text(no_wrap=True, overflow="ellipsis")
     line.append(task.status, style=_STYLES.get(task.status, "yellow"))
     line.append(f" {task.name} ", style="bold")

@@ -27,7 +27,7 @@ class SlowModel(BaseChatModel):
     answer: str = "to be or not to be"
     first: float = 1.0
     pace: float = 1.0
-    usage: dict[str, Any] | None = None
+    usage: Any = None
     calls: list[str] = Field(default_factory=list)
 
     @property
@@ -50,14 +50,14 @@ class SlowModel(BaseChatModel):
     ) -> AsyncIterator[ChatGenerationChunk]:
         self.calls.append("stream")
         try:
-            yield ChatGenerationChunk(message=AIMessageChunk(""))
+            yield ChatGenerationChunk(message=AIMessageChunk(content=""))
             await asyncio.sleep(self.first)
             for number, word in enumerate(self._words()):
                 if number:
                     await asyncio.sleep(self.pace)
-                yield ChatGenerationChunk(message=AIMessageChunk(word))
+                yield ChatGenerationChunk(message=AIMessageChunk(content=word))
             last = AIMessageChunk(
-                "",
+                content="",
                 usage_metadata=self.usage,
                 response_metadata={"model_name": "slow-1"},
                 chunk_position="last",

@@ -235,18 +235,21 @@ def test_config_of_the_executor_and_of_the_job_are_merged(trace: Any, slow_model
                 "g", followers=[TOPIC], config={"tags": ["one"], "metadata": {"b": 2}, "run_id": mine}
             )
             [result] = await group.results()
-            handle = await engine.submit(TOPIC, name="named", config={"configurable": {"answer": "yes"}})
+            handle = await engine.submit(
+                TOPIC, config={"run_name": "named", "configurable": {"answer": "yes"}}
+            )
             assert await handle == "yes"
             return result
 
     result = VirtualClock().run(main)
-    run = trace["g/follower/0"]
+    run = trace["RunnableSequence"]
     assert run["run_id"] == mine
     assert run["tags"] == ["all", "one"]
     assert run["metadata"] | {"a": 1, "b": 2} == run["metadata"]
     assert {key: value for key, value in run["metadata"].items() if key.startswith("paceline")} == {
         "paceline.run.id": "r1",
         "paceline.job.id": result.id,
+        "paceline.job.name": "g/follower/0",
         "paceline.attempt": 1,
         "paceline.lane": "default",
         "paceline.group.id": "g",
@@ -259,19 +262,21 @@ def test_each_attempt_is_a_run_with_an_id_of_its_own(trace: Any) -> None:
     def fail(given: Any) -> None:
         raise OSError("again")
 
-    async def main(config: RunnableConfig) -> None:
-        async with Engine(RunnableLambda(fail), retry=RetryPolicy(attempts=3)) as engine:
-            await (await engine.submit(TOPIC, config=config)).wait()
+    def ids(mine: uuid.UUID | None = None) -> list[uuid.UUID]:
+        config = RunnableConfig(callbacks=[trace], run_id=mine)
 
-    VirtualClock().run(main, {"callbacks": [trace]})
-    ids = [run["run_id"] for run in trace.runs]
-    assert len(set(ids)) == 3
-    # The clock repeats itself, and so the job's id, and so the ids of its runs.
-    VirtualClock().run(main, {"callbacks": [trace]})
-    assert [run["run_id"] for run in trace.runs[3:]] == ids
+        async def main() -> None:
+            async with Engine(RunnableLambda(fail), retry=RetryPolicy(attempts=3)) as engine:
+                await (await engine.submit(TOPIC, config=config)).wait()
+
+        VirtualClock().run(main)
+        return [run["run_id"] for run in trace.runs[-3:]]
+
+    first = ids()
+    assert len(set(first)) == 3
+    assert ids() == first, "the clock repeats itself, and so the job's id, and so those of its runs"
     mine = uuid.uuid4()
-    VirtualClock().run(main, {"callbacks": [trace], "run_id": mine})
-    assert [run["run_id"] == mine for run in trace.runs[6:]] == [True, False, False]
+    assert [each == mine for each in ids(mine)] == [True, False, False]
 
 
 def test_a_run_id_for_all_jobs_is_refused() -> None:

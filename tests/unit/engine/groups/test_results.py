@@ -54,7 +54,7 @@ def test_leaving_as_completed_early_leaves_the_group_alone() -> None:
             async for result in stream:
                 assert result.role == "primer"
                 break
-            await stream.aclose()  # type: ignore[attr-defined]
+            await stream.aclose()
             assert [result.status for result in await group.results()] == ["succeeded"] * 3
 
     VirtualClock().run(main)

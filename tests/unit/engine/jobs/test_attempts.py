@@ -5,7 +5,7 @@ import contextvars
 
 import pytest
 
-from paceline import Engine, Job, JobContext, RetryPolicy, current_job
+from paceline import Engine, Handle, Job, JobContext, RetryPolicy, current_job
 from paceline.testing import EchoExecutor, VirtualClock
 
 TENANT: contextvars.ContextVar[str] = contextvars.ContextVar("tenant", default="nobody")
@@ -19,7 +19,7 @@ async def tenant(payload: object) -> str:
 def test_an_attempt_sees_the_context_of_its_submit_not_of_what_came_later() -> None:
     async def main() -> None:
         async with Engine(tenant, slots=1) as engine:
-            handles = []
+            handles: list[Handle] = []
             for name in ("ada", "bob"):
                 TENANT.set(name)
                 handles.append(await engine.submit(name))
@@ -184,7 +184,7 @@ def test_a_job_sees_its_payload_config_metadata_and_names() -> None:
 def test_ids_sort_by_the_time_of_submission() -> None:
     async def main() -> None:
         async with Engine(EchoExecutor()) as engine:
-            ids = []
+            ids: list[str] = []
             for pause in (0, 0.0004, 0.0004, 0.0004, 3600, 0):
                 await asyncio.sleep(pause)
                 ids += [(await engine.submit(i)).id for i in range(20)]

@@ -1,7 +1,7 @@
 """What a handle gives, to whoever awaits it, however often."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -37,7 +37,9 @@ def test_a_failed_job_raises_with_its_own_error_as_the_cause() -> None:
     async def main() -> None:
         async with Engine(FaultExecutor()) as engine:
             handle = await engine.submit(Raise(error), name="copy")
-            with pytest.raises(JobFailed, match="'copy' .* failed after 1 attempt: OSError: the disk") as caught:
+            with pytest.raises(
+                JobFailed, match=r"'copy' .* failed after 1 attempt: OSError: the disk"
+            ) as caught:
                 await handle
             assert caught.value.__cause__ is error
             assert (caught.value.job_id, caught.value.name) == (handle.id, "copy")
@@ -152,18 +154,18 @@ def test_each_await_of_a_failure_raises_an_error_of_its_own() -> None:
     VirtualClock().run(main)
 
 
-@pytest.mark.parametrize("how", [Handle.wait, Handle.__await__])
-def test_giving_up_an_await_leaves_the_job_running(how: Callable[[Handle], object]) -> None:
+async def awaited(handle: Handle) -> object:
+    return await handle
+
+
+@pytest.mark.parametrize("how", [Handle.wait, awaited])
+def test_giving_up_an_await_leaves_the_job_running(how: Callable[[Handle], Awaitable[object]]) -> None:
     async def main() -> None:
         async with Engine(DelayExecutor(10, 10)) as engine:
             handle = await engine.submit("payload")
             other = asyncio.create_task(handle.wait())
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(1):
-                    if how is Handle.wait:
-                        await handle.wait()
-                    else:
-                        await handle
+                await asyncio.wait_for(how(handle), 1)
             assert handle.status == "running"
             assert await handle == "payload"
             assert (await other).ok

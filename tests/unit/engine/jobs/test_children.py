@@ -120,7 +120,8 @@ def test_jobs_may_nest_as_deep_as_they_like_with_one_slot() -> None:
         async def execute(self, job: Job, ctx: JobContext) -> int:
             if not job.payload:
                 return 0
-            return 1 + await (await ctx.spawn(job.payload - 1))
+            below: int = await (await ctx.spawn(job.payload - 1))
+            return 1 + below
 
     async def main() -> None:
         async with Engine(Deep(), slots=1, max_pending=1, lanes=[Lane("narrow", max_running=1)]) as engine:
@@ -165,7 +166,7 @@ def test_a_timeout_around_the_await_of_a_child_leaves_both_well() -> None:
                 async with asyncio.timeout(1):
                     await child
             except TimeoutError:
-                return await child
+                return str(await child)
             return "in time"
 
     async def main() -> None:

@@ -23,7 +23,7 @@ class Unspeakable(Exception):
         raise ZeroDivisionError
 
     @property
-    def __notes__(self) -> list[str]:
+    def __notes__(self) -> list[str]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
         raise ValueError("nor notes")
 
 
@@ -171,11 +171,12 @@ def test_a_keyboard_interrupt_while_the_engine_drains_ends_it_too() -> None:
         raise KeyboardInterrupt
 
     async def main() -> None:
-        with pytest.raises(KeyboardInterrupt):
+        others: list[Handle] = []
+        with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - the block is what raises
             async with Engine(interrupt) as engine:
                 await engine.submit(1.0)
-                other = await engine.submit(1000.0)
-        assert other.status == "cancelled"
+                others.append(await engine.submit(1000.0))
+        assert others[0].status == "cancelled"
 
     clock = VirtualClock()
     clock.run(main)
@@ -224,17 +225,21 @@ def raises(error: BaseException) -> Callable[[Exception], NoReturn]:
     return classify
 
 
+def gives(make: Callable[[], object]) -> Callable[[Exception], object]:
+    return lambda _: make()
+
+
 @pytest.mark.parametrize(
     "classify",
     [
         raises(ZeroDivisionError()),
         raises(SystemExit()),
         raises(asyncio.CancelledError()),
-        lambda _: None,
-        lambda _: "retry",
-        lambda _: Failure(True, cast("Any", "soon")),
-        lambda _: Failure(True, math.nan),
-        lambda _: Failure(True, -1),
+        gives(lambda: None),
+        gives(lambda: "retry"),
+        gives(lambda: Failure(True, cast("Any", "soon"))),
+        gives(lambda: Failure(True, math.nan)),
+        gives(lambda: Failure(True, -1)),
     ],
 )
 def test_a_classify_that_is_broken_is_logged_and_the_error_taken_as_retryable(

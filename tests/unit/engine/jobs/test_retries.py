@@ -54,7 +54,9 @@ def test_a_policy_of_the_wrong_kind_is_refused_at_submit() -> None:
     VirtualClock().run(main)
 
 
-@pytest.mark.parametrize(("times", "status", "attempts"), [(0, "succeeded", 1), (2, "succeeded", 3), (3, "failed", 3)])
+@pytest.mark.parametrize(
+    ("times", "status", "attempts"), [(0, "succeeded", 1), (2, "succeeded", 3), (3, "failed", 3)]
+)
 def test_a_job_is_tried_as_often_as_its_policy_says(times: int, status: str, attempts: int) -> None:
     async def main() -> None:
         async with Engine(FaultExecutor()) as engine:
@@ -200,7 +202,9 @@ class Shorten:
 
 
 @pytest.mark.parametrize(("payload", "outcomes"), [("four", 0), ("a", 3), ("long", 3)])
-def test_run_again_sends_a_job_back_with_another_payload_and_costs_no_attempt(payload: str, outcomes: int) -> None:
+def test_run_again_sends_a_job_back_with_another_payload_and_costs_no_attempt(
+    payload: str, outcomes: int
+) -> None:
     async def main() -> None:
         async with Engine(Shorten(), middleware=[SendBack()], slots=1) as engine:
             handle = await engine.submit(payload)

@@ -213,7 +213,9 @@ def test_a_deadline_is_forgotten_with_its_job() -> None:
 def test_limits_that_make_no_sense_are_refused(limit: str, seconds: object) -> None:
     async def main() -> None:
         async with Engine(FaultExecutor()) as engine:
-            with pytest.raises((ValueError, TypeError), match=f"job: {limit} must be a finite number above 0"):
+            with pytest.raises(
+                (ValueError, TypeError), match=f"job: {limit} must be a finite number above 0"
+            ):
                 await engine.submit(1, **{limit: seconds})  # type: ignore[arg-type,misc,unused-ignore]
 
     VirtualClock().run(main)

@@ -1,0 +1,108 @@
+"""`paceline demo`, against the simulator that it starts."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from paceline_integrations.simulator import Simulator
+
+from .conftest import Call
+
+
+@pytest.fixture
+def texts() -> Path:
+    folder = Path("texts")
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"{number}.md").write_text(f"# Text {number}\n" + f"word {number} " * 800)
+    return folder
+
+
+def numbers(out: str, row: str) -> list[int]:
+    (line,) = [line for line in out.splitlines() if row in line]
+    return [int(text.replace(",", "")) for text in re.findall(r"\d[\d,]*(?= |%|$)", line.replace(row, ""))]
+
+
+def test_it_shows_what_groups_save_as_measured_twice(paceline: Call, texts: Path) -> None:
+    ended = paceline("demo", str(texts))
+    assert ended.code == 0, ended.err
+    assert "texts: 3 text files" in ended.out
+    in_groups, at_once, saved = numbers(ended.out, "evaluated, to be paid in full")
+    assert numbers(ended.out, "by the server's own count") == [in_groups, at_once, saved]
+    assert 50 < saved < 100
+    same, as_many = numbers(ended.out, "prompt tokens")
+    assert same == as_many
+    assert "Only the answers are made up." in ended.out
+
+
+def test_a_folder_without_text_is_one_clear_line(paceline: Call, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    ended = paceline("demo", "empty")
+    assert (ended.code, ended.err) == (2, "paceline: empty: there is no file of readable text in it\n")
+
+
+def test_a_real_provider_needs_a_key(paceline: Call) -> None:
+    ended = paceline("demo", "--real")
+    assert ended.code == 2
+    assert ended.err.startswith("paceline: --real needs OPENAI_API_KEY")
+
+
+def test_a_real_provider_is_asked_only_after_the_person_was(
+    paceline: Call, texts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Simulator() as server:
+        monkeypatch.setenv("OPENAI_API_KEY", "secret")
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        monkeypatch.setattr("builtins.input", lambda *_: "n")
+        declined = paceline("demo", str(texts), "--real")
+        assert (declined.code, server.stats().requests) == (1, 0)
+        said = " ".join(declined.out.split())
+        assert f"This sends 3 text files to {server.base_url}: 18 requests, about " in said
+        assert "Nothing was sent." in said
+        agreed = paceline("demo", str(texts), "--real", "--yes", "--model", "mine")
+        assert (agreed.code, server.stats().requests) == (0, 18)
+    assert "in groups" in agreed.out
+    assert "all at once" not in agreed.out
+    assert "summary" in agreed.out
+    assert "secret" not in agreed.out
+
+
+def test_a_comparison_with_a_real_provider_starts_cold(
+    paceline: Call, texts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Simulator() as server:
+        monkeypatch.setenv("OPENAI_API_KEY", "secret")
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        ended = paceline("demo", str(texts), "--real", "--yes", "--compare")
+        stats = server.stats()
+    assert stats.requests == 36
+    in_groups, at_once, _ = numbers(ended.out, "evaluated, to be paid in full")
+    assert in_groups < at_once
+    assert in_groups + at_once == stats.evaluated_tokens
+
+
+def test_nobody_to_ask_is_a_clear_line(paceline: Call, texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_: object) -> str:
+        raise EOFError
+
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    monkeypatch.setattr("builtins.input", closed)
+    ended = paceline("demo", str(texts), "--real")
+    assert ended.code == 2
+    assert "give --yes" in ended.err
+
+
+@pytest.mark.slow
+def test_it_runs_with_nothing_given_and_nobody_there() -> None:
+    command = [sys.executable, "-c", "from paceline_integrations.cli import main; main()", "demo"]
+    ended = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=55, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "fewer tokens were evaluated" in ended.stdout
+    assert ended.stderr == ""

@@ -1,0 +1,145 @@
+"""Why a job is not running now, through `handle.waiting` and `snapshot()`: one test for every kind."""
+
+import asyncio
+from typing import Any, get_args
+
+import pytest
+
+from paceline import (
+    Engine,
+    GroupPolicy,
+    Handle,
+    Job,
+    JobContext,
+    Lane,
+    RetryPolicy,
+    Suspend,
+    WaitReason,
+)
+from paceline._scheduler._waiting import WaitKind
+from paceline.testing import VirtualClock
+
+
+class Work:
+    """Takes the payload's seconds; a primer speaks at once; a function is called; a Suspend is returned."""
+
+    async def execute(self, job: Job, ctx: JobContext) -> object:
+        if callable(job.payload):
+            return await job.payload(ctx)
+        if isinstance(job.payload, BaseException):
+            raise job.payload
+        if isinstance(job.payload, Suspend):
+            return job.payload
+        return await asyncio.sleep(job.payload)
+
+
+def seen(engine: Engine, handle: Handle) -> WaitReason | None:
+    """What both places say, which must be the same."""
+    reason = handle.waiting
+    assert engine.snapshot().waiting.get(handle.id) == reason
+    return reason
+
+
+async def scenario(kind: WaitKind, engine: Engine) -> tuple[Handle, WaitReason]:
+    """Bring about that kind of wait, and say what is to be seen of it."""
+    match kind:
+        case "dependency":
+            other = await engine.submit(5)
+            return await engine.submit(1, after=other), WaitReason("dependency", other.id)
+        case "release" | "settle":
+            policy = GroupPolicy(settle=7.0)
+            group = await engine.submit_group("g", primer=2, followers=[1], policy=policy)
+            if kind == "release":
+                return group.followers[0], WaitReason("release", "g")
+            await asyncio.sleep(3)
+            return group.followers[0], WaitReason("settle", "g", 9.0)
+        case "active_groups":
+            await engine.submit_group("a", followers=[9] * 9, policy=GroupPolicy(in_flight=1))
+            await engine.submit_group("b", followers=[9] * 9, policy=GroupPolicy(in_flight=1))
+            third = await engine.submit_group("c", followers=[1])
+            return third.followers[0], WaitReason("active_groups", "c")
+        case "group_in_flight":
+            group = await engine.submit_group("g", followers=[9, 9], policy=GroupPolicy(in_flight=1))
+            return group.followers[1], WaitReason("group_in_flight", "g")
+        case "lane_cap":
+            await engine.submit(9, lane="capped")
+            return await engine.submit(1, lane="capped"), WaitReason("lane_cap", "capped")
+        case "slot" | "lane_share":
+            for _ in range(3):
+                await engine.submit(9)
+            mine, other = await engine.submit(1), await engine.submit(1, lane="other", cost=99)
+            if kind == "slot":
+                return other, WaitReason("slot")
+            return mine, WaitReason("lane_share", "default")
+        case "backoff":
+            retry = RetryPolicy(attempts=2, base=50.0)
+            handle = await engine.submit(OSError(), retry=retry)
+            await asyncio.sleep(0.001)
+            (reason,) = engine.snapshot().waiting.values()
+            assert reason.until is not None
+            assert 0 < reason.until <= 50.001
+            return handle, WaitReason("backoff", None, reason.until)
+        case "children":
+
+            async def parent(ctx: JobContext) -> Any:
+                return await (await ctx.spawn(9))
+
+            handle = await engine.submit(parent)
+            await asyncio.sleep(1)
+            return handle, WaitReason("children")
+        case "reply":
+            handle = await engine.submit(Suspend("?"))
+            await asyncio.sleep(1)
+            return handle, WaitReason("reply")
+
+
+@pytest.mark.parametrize("kind", get_args(WaitKind))
+def test_every_kind_of_wait_is_told_with_what_and_until_when(kind: WaitKind) -> None:
+    async def main() -> None:
+        lanes = [Lane("capped", max_running=1), Lane("other")]
+        async with Engine(Work(), lanes=lanes, slots=3, max_active_groups=2) as engine:
+            handle, expected = await scenario(kind, engine)
+            assert expected.kind == kind
+            assert seen(engine, handle) == expected
+            assert handle.status == {"children": "running", "reply": "suspended"}.get(kind, "waiting")
+
+    VirtualClock().run(main)
+
+
+def test_nothing_is_said_of_a_job_that_runs_or_has_ended() -> None:
+    async def main() -> None:
+        async with Engine(Work()) as engine:
+            handle = await engine.submit(1)
+            assert seen(engine, handle) is None
+            await handle
+            assert seen(engine, handle) is None
+            assert engine.snapshot().waiting == {}
+
+    VirtualClock().run(main)
+
+
+def test_the_text_names_what_is_waited_for() -> None:
+    assert str(WaitReason("lane_cap", "tenant-7")) == "lane tenant-7 has as many jobs running as it may"
+    assert str(WaitReason("backoff", None, 12.5)) == "waits before the next attempt until 12.500"
+
+
+def test_a_job_that_waits_to_go_on_says_what_for() -> None:
+    """Its await timed out; the slot that it gave back is its child's for the moment."""
+
+    async def parent(ctx: JobContext) -> str:
+        child = await ctx.spawn(5)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await child
+        return "on"
+
+    async def main() -> None:
+        async with Engine(Work(), slots=1) as engine:
+            handle = await engine.submit(parent)
+            await asyncio.sleep(0.5)
+            assert seen(engine, handle) == WaitReason("children")
+            await asyncio.sleep(1)
+            assert seen(engine, handle) == WaitReason("slot")
+            assert await handle == "on"
+
+    VirtualClock().run(main)
