@@ -5,8 +5,6 @@ Events are ordered by `seq`. They are shared between sinks and hold the caller's
 read them, change nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias

@@ -170,8 +170,6 @@ class EngineRunnable(Runnable[Any, Any]):
         wanted = cast("SubmitOptions", {**self._options, **options, "stream": True})
         handle = await self._engine.submit(payload, **wanted)
         stream, silent = handle.stream(), True
-        # Inside a job of the same engine it is this that gives way to the job that is streamed.
-        over = asyncio.ensure_future(handle.wait())
         try:
             with _cancelling(handle):
                 async for chunk in stream:
@@ -187,8 +185,6 @@ class EngineRunnable(Runnable[Any, Any]):
                 yield output
         finally:
             stream.close()
-            over.cancel()
-            await asyncio.gather(over, return_exceptions=True)
 
     # For other threads.
 

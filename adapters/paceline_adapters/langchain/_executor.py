@@ -100,6 +100,7 @@ class RunnableExecutor:
         holding = job.role == "primer" and self._has_model
         async with aclosing(cast("Any", self._prepared.astream(job.payload, config))) as chunks:
             async for chunk in chunks:
+                watch.stop_if_cancelled()
                 output.add(chunk)
                 held.append(chunk)
                 if watch.spoke or not holding:

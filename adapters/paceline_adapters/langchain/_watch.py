@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, TypeVar
 from uuid import UUID
@@ -26,7 +27,11 @@ class Watch(BaseCallbackHandler):
     run_inline = True
 
     def __init__(self, ctx: JobContext) -> None:
+        task = asyncio.current_task()
+        assert task is not None
         self._ctx = ctx
+        self._task = task
+        self._cancels = task.cancelling()
         self.spoke = False
         """Whether a model has begun to answer."""
 
@@ -43,6 +48,18 @@ class Watch(BaseCallbackHandler):
     def on_llm_end(self, response: LLMResult, **kwargs: Any) -> None:  # noqa: ARG002
         """A call is answered."""
         self._used(response)
+        self.stop_if_cancelled()
+
+    def stop_if_cancelled(self) -> None:
+        """Raise the cancellation that somebody on the way swallowed: the job is over, and each token is paid.
+
+        Until Python 3.12 `asyncio.wait_for` does so, when a chunk of ChatOpenAI's comes at that very moment.
+
+        Raises:
+            CancelledError: if the attempt was cancelled since it began.
+        """
+        if self._task.cancelling() > self._cancels:
+            raise asyncio.CancelledError
 
     def on_llm_error(self, error: BaseException, **kwargs: Any) -> None:  # noqa: ARG002
         """A call broke off, or was cancelled: what had begun to answer is paid for, and says what it can."""
@@ -71,6 +88,7 @@ class StreamWatch(Watch):
         **kwargs: Any,  # noqa: ARG002
     ) -> None:
         """A token, or the frame around the first: only what has content says that the prompt was read."""
+        self.stop_if_cancelled()
         if not self.spoke and (token or _has_content(chunk)):
             self._first_token()
 
@@ -86,6 +104,7 @@ class StreamWatch(Watch):
             self._ctx.usage(usage)
             if not self.spoke:
                 self._first_token()
+        self.stop_if_cancelled()
 
     def tap_output_aiter(self, run_id: UUID, output: AsyncIterator[T]) -> AsyncIterator[T]:  # noqa: ARG002
         """Leave a stream as it is."""

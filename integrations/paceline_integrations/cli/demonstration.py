@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import typer
-from pydantic import SecretStr
 from rich.console import Console
 
 from paceline import RetryPolicy
@@ -23,6 +24,8 @@ from .progress import show_progress
 from .settings import DemoSettings, read_settings
 
 __all__ = ["demonstrate"]
+
+OpenChain = Callable[..., AbstractAsyncContextManager[object]]
 
 _OPENAI = "https://api.openai.com/v1"
 _ANSWER = 48
@@ -48,23 +51,24 @@ def demonstrate(folder: Path | None, flags: dict[str, Any]) -> int:
 def _ask_simulator(console: Console, selection: Selection) -> int:
     rate = min(max(selection.tokens * len(QUESTIONS) / SLOTS / _SECONDS, 2_000.0), 100_000.0)
     speed = SimulatorSettings(prefill_rate=round(rate, -2), decode_rate=_DECODE)
-    _no_proxy_here()
     print_opening(
         console, selection, f"a simulated provider that reads {speed.prefill_rate:,.0f} tokens a second"
     )
+    open_chain = _load(console)
     with Simulator(speed) as server:
-        chain = _chain(
-            console, base_url=server.base_url, api_key="none", model="simulator", max_tokens=_ANSWER
-        )
 
         async def both() -> list[Measure]:
-            await DemoRun(chain, selection.documents[:1], grouped=True).main()  # connects, loads what is lazy
             measures: list[Measure] = []
-            for grouped in (True, False):
-                server.reset()  # nothing is left in the cache
-                run = DemoRun(chain, selection.documents, grouped=grouped)
-                await _go(console, run)
-                measures.append(Measure(run.report(), server.stats()))
+            async with open_chain(
+                server.base_url, api_key="none", model="simulator", max_tokens=_ANSWER, by_proxy=False
+            ) as chain:
+                # One document unmeasured, which connects and loads what is lazy.
+                await DemoRun(chain, selection.documents[:1], grouped=True).main()
+                for grouped in (True, False):
+                    server.reset()  # nothing is left in the cache
+                    run = DemoRun(chain, selection.documents, grouped=grouped)
+                    await _go(console, run)
+                    measures.append(Measure(run.report(), server.stats()))
             return measures
 
         measures = run_until_interrupted(both)
@@ -86,16 +90,18 @@ def _ask_provider(console: Console, selection: Selection, settings: DemoSettings
     if not settings.yes and not _agreed(console, selection, endpoint, runs):
         console.print("Nothing was sent.")
         return 1
-    chain = _chain(console, base_url=endpoint, api_key=os.environ["OPENAI_API_KEY"], model=settings.model)
+    open_chain = _load(console)
+    key = os.environ["OPENAI_API_KEY"]
 
     async def once_or_twice() -> list[Measure]:
         measures: list[Measure] = []
-        for grouped in (True, False)[:runs]:
-            # Each begins its prompts with a word of its own: neither finds the other's in the cache.
-            mark = secrets.token_hex(4)
-            run = DemoRun(chain, selection.documents, grouped=grouped, mark=mark, retry=RetryPolicy(3))
-            await _go(console, run)
-            measures.append(Measure(run.report()))
+        async with open_chain(endpoint, api_key=key, model=settings.model) as chain:
+            for grouped in (True, False)[:runs]:
+                # Each begins its prompts with a word of its own: neither finds the other's in the cache.
+                mark = secrets.token_hex(4)
+                run = DemoRun(chain, selection.documents, grouped=grouped, mark=mark, retry=RetryPolicy(3))
+                await _go(console, run)
+                measures.append(Measure(run.report()))
         return measures
 
     measures = run_until_interrupted(once_or_twice)
@@ -134,39 +140,13 @@ async def _go(console: Console, run: DemoRun) -> None:
         await run.main()
 
 
-def _chain(
-    console: Console, *, base_url: str, api_key: str, model: str, max_tokens: int | None = None
-) -> object:
+def _load(console: Console) -> OpenChain:
+    """Load LangChain, which takes a second or two, and only now."""
     with console.status("loading LangChain"):
         try:
-            from langchain_core.output_parsers import StrOutputParser
-            from langchain_core.prompts import ChatPromptTemplate
-            from langchain_openai import ChatOpenAI
+            from .demo_chain import open_chain
         except ImportError as error:
             raise CommandError(
                 f'the demo needs LangChain: pip install "paceline[langchain]" ({error})'
             ) from error
-    prompt = ChatPromptTemplate.from_messages(
-        [
-            (
-                "system",
-                '{mark}You answer questions on a document.\n\n<document name="{name}">\n{text}\n</document>',
-            ),
-            ("human", "{question}"),
-        ]
-    )
-    # The engine decides about retries: two that do multiply.
-    chat = ChatOpenAI(
-        model=model,
-        base_url=base_url,
-        api_key=SecretStr(api_key),
-        max_retries=0,
-        max_completion_tokens=max_tokens,
-    )
-    return prompt | chat | StrOutputParser()
-
-
-def _no_proxy_here() -> None:
-    """What goes to this machine goes by no proxy, whatever the shell has set."""
-    for name in ("NO_PROXY", "no_proxy"):
-        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1"]))
+    return open_chain

@@ -15,7 +15,7 @@ __all__ = ["GRACE", "INTERRUPTED", "leave_interrupted", "run_until_interrupted"]
 INTERRUPTED = 130
 GRACE = 5.0
 """Seconds from the first Ctrl-C to the end of the process, at most."""
-_MARGIN = 0.25
+_MARGIN = 0.5
 _HURRY = 0.5
 """Seconds to the end from the second Ctrl-C, or once all has been told."""
 _PATIENCE = 0.2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
@@ -58,7 +59,7 @@ def test_a_real_provider_is_asked_only_after_the_person_was(
     with Simulator() as server:
         monkeypatch.setenv("OPENAI_API_KEY", "secret")
         monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
-        monkeypatch.setattr("builtins.input", lambda *_: "n")
+        monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
         declined = paceline("demo", str(texts), "--real")
         assert (declined.code, server.stats().requests) == (1, 0)
         said = " ".join(declined.out.split())
@@ -87,11 +88,8 @@ def test_a_comparison_with_a_real_provider_starts_cold(
 
 
 def test_nobody_to_ask_is_a_clear_line(paceline: Call, texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def closed(*_: object) -> str:
-        raise EOFError
-
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
-    monkeypatch.setattr("builtins.input", closed)
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
     ended = paceline("demo", str(texts), "--real")
     assert ended.code == 2
     assert "give --yes" in ended.err

@@ -12,10 +12,11 @@ from paceline import RunReport, read_events
 
 from .conftest import Call, Write, rows
 
+NAMED = {"name": "t", "payload": "title"}
 BOOK: list[dict[str, Any]] = [
-    {"group": "a", "lane": "batch", "primer": "read", "followers": ["sum up", {"name": "t", "payload": "title"}]},
+    {"group": "a", "lane": "batch", "primer": "read", "followers": ["sum up", NAMED]},
     {"group": "b", "followers": ["x"], "metadata": {"page": 3}},
-]  # fmt: skip
+]
 
 
 def test_results_are_one_line_a_job_in_input_order(paceline: Call, write: Write) -> None:
@@ -97,7 +98,18 @@ def test_a_suspended_job_is_written_with_its_question(paceline: Call, write: Wri
 
 def test_followers_of_a_primer_that_asks_are_not_waited_for_for_ever(paceline: Call, write: Write) -> None:
     write([{"group": f"g{n}", "primer": "ask", "followers": ["x", "y"]} for n in range(40)])
-    ended = paceline("run", "groups.jsonl", "--executor", "jobs:echo", "--out", "r.jsonl", "--slots", "1", "--release", "complete")  # fmt: skip
+    ended = paceline(
+        "run",
+        "groups.jsonl",
+        "--executor",
+        "jobs:echo",
+        "--out",
+        "r.jsonl",
+        "--slots",
+        "1",
+        "--release",
+        "complete",
+    )
     assert ended.code == 1
     found = rows("r.jsonl")
     assert [row["status"] for row in found[:3]] == ["suspended", "cancelled", "cancelled"]
@@ -136,7 +148,9 @@ def test_events_are_logged_on_demand(paceline: Call, write: Write) -> None:
 
 def test_logs_are_json_lines_on_standard_error(paceline: Call, write: Write) -> None:
     write(BOOK)
-    ended = paceline("run", "groups.jsonl", "--executor", "jobs:echo", "--json", "--log-json", "--log-level", "info")  # fmt: skip
+    ended = paceline(
+        "run", "groups.jsonl", "--executor", "jobs:echo", "--json", "--log-json", "--log-level", "info"
+    )
     logged = [json.loads(line) for line in ended.err.splitlines() if line.startswith("{")]
     assert [line["level"] for line in logged if line["message"].startswith("run.started")] == ["info"]
     assert sum(line["message"].startswith("job.ended") for line in logged) == 4

@@ -21,13 +21,14 @@ from paceline_integrations.simulator import Simulator, SimulatorSettings
 class SlowModel(BaseChatModel):
     """Answers `answer` word by word: the first after `first` seconds, each other `pace` later.
 
-    Like real ones it opens its stream with a frame that has no content.
+    Like real ones it opens its stream with a frame that has no content. A stubborn one swallows cancellation.
     """
 
     answer: str = "to be or not to be"
     first: float = 1.0
     pace: float = 1.0
     usage: Any = None
+    stubborn: bool = False
     calls: list[str] = Field(default_factory=list)
 
     @property
@@ -54,7 +55,7 @@ class SlowModel(BaseChatModel):
             await asyncio.sleep(self.first)
             for number, word in enumerate(self._words()):
                 if number:
-                    await asyncio.sleep(self.pace)
+                    await self._wait(self.pace)
                 yield ChatGenerationChunk(message=AIMessageChunk(content=word))
             last = AIMessageChunk(
                 content="",
@@ -65,6 +66,13 @@ class SlowModel(BaseChatModel):
             yield ChatGenerationChunk(message=last)
         finally:
             self.calls.append("closed")
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            if not self.stubborn:
+                raise
 
     def _words(self) -> list[str]:
         words = self.answer.split(" ")

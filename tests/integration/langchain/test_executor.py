@@ -379,6 +379,25 @@ def test_cancelling_reaches_the_chain_and_closes_its_stream(stream: bool, slow_m
     assert model.calls == ["stream", "closed"]
 
 
+@pytest.mark.parametrize("parser", [StrOutputParser(), ShoutParser()], ids=["streams", "holds back"])
+def test_a_cancellation_that_is_swallowed_ends_the_stream_at_the_next_token(
+    parser: Runnable[Any, Any], slow_model: Model
+) -> None:
+    """`asyncio.wait_for`, which ChatOpenAI puts around each chunk, swallows some before Python 3.12."""
+    model = slow_model(calls=[], stubborn=True, pace=100.0)
+
+    async def main() -> int:
+        async with Engine(PROMPT | model | parser) as engine:
+            handle = await engine.submit(TOPIC, stream=True)
+            await asyncio.sleep(50)
+            handle.cancel()
+            await asyncio.sleep(0.01)
+            return len(engine.snapshot().abandoned)
+
+    assert VirtualClock().run(main) == 0
+    assert model.calls == ["stream", "closed"]
+
+
 def test_an_error_behind_the_model_closes_its_stream_though_the_result_is_kept(slow_model: Model) -> None:
     model = slow_model(calls=[])
 

@@ -54,7 +54,7 @@ class Methods:
 
 
 class Made:
-    """A class is a callable too: called with the payload it makes an object, whatever calling that would be."""
+    """A class is a callable too: called with the payload, it makes an object."""
 
     def __init__(self, payload: int) -> None:
         self.payload = payload

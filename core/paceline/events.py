@@ -1,0 +1,67 @@
+"""The record of a run, typed: what sinks are given and what a log is read back into.
+
+A log is read with `paceline.read_events(path)`; `v` is the version of the format, 1 so far.
+"""
+
+from ._event_lines import (
+    Content as Content,
+    UnreadableEvent as UnreadableEvent,
+    dump_event as dump_event,
+    parse_event as parse_event,
+)
+from ._events import (
+    AskedQuestion as AskedQuestion,
+    AttemptAbandoned as AttemptAbandoned,
+    AttemptGone as AttemptGone,
+    ErrorText as ErrorText,
+    Event as Event,
+    EventsDropped as EventsDropped,
+    GroupEnded as GroupEnded,
+    GroupReleased as GroupReleased,
+    GroupStarted as GroupStarted,
+    JobChunk as JobChunk,
+    JobEnded as JobEnded,
+    JobFirstToken as JobFirstToken,
+    JobProgress as JobProgress,
+    JobReplied as JobReplied,
+    JobRetried as JobRetried,
+    JobStarted as JobStarted,
+    JobSubmitted as JobSubmitted,
+    JobSuspended as JobSuspended,
+    LaneChanged as LaneChanged,
+    RunEnded as RunEnded,
+    RunStarted as RunStarted,
+)
+
+__all__ = [
+    "AskedQuestion",
+    "AttemptAbandoned",
+    "AttemptGone",
+    "Content",
+    "ErrorText",
+    "Event",
+    "EventsDropped",
+    "GroupEnded",
+    "GroupReleased",
+    "GroupStarted",
+    "JobChunk",
+    "JobEnded",
+    "JobFirstToken",
+    "JobProgress",
+    "JobReplied",
+    "JobRetried",
+    "JobStarted",
+    "JobSubmitted",
+    "JobSuspended",
+    "LaneChanged",
+    "RunEnded",
+    "RunStarted",
+    "UnreadableEvent",
+    "dump_event",
+    "parse_event",
+]
+
+# Tracebacks, logs and reprs show the public name.
+for _value in [globals()[_name] for _name in __all__]:
+    if isinstance(_value, type):
+        _value.__module__ = __name__
