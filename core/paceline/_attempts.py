@@ -126,9 +126,9 @@ class Attempts:
         if timer is None or leftover is None:
             return
         self._clear_limits(live)
-        if not timer.cancelled() and timer.when() <= self._loop.time():
-            if self._run.history is not None:
-                self._run.history.gone(live, live.usage)
+        history = self._run.history
+        if history is not None and not timer.cancelled() and timer.when() <= self._loop.time():
+            history.gone(live, live.usage)
         timer.cancel()
         self._run.attempt_gone(live, leftover)
 

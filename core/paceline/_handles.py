@@ -6,13 +6,16 @@ import asyncio
 from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING, Any, final
 
+from ._errors import PacelineError
 from ._job import JobResult, Question, Status
 from ._parking import come_back, wait, waiting
 from ._stopping import cancel
 from ._streams import Listener, Stream
 
 if TYPE_CHECKING:
+    from ._live import LiveAttempt
     from ._record import Record
+    from ._run import Run
     from ._scheduler import WaitReason
 
 __all__ = ["Handle", "record_of", "rest"]
@@ -127,6 +130,14 @@ def record_of(handle: Handle) -> Record:
     return handle._record
 
 
+def _waiter(run: Run, awaited: list[Record]) -> LiveAttempt | None:
+    """The job that waits, if it is one that does; it is not to wait for itself."""
+    live = waiting(run)
+    if live is not None and live.record in awaited:
+        raise PacelineError(f"job {live.job.name!r} awaits itself, and would wait for ever")
+    return live
+
+
 async def rest(records: Iterable[Record]) -> None:
     """Wait until all of these jobs have ended or are suspended; inside a job of the same run, parked."""
     open_records = [record for record in records if not record.resting]
@@ -134,7 +145,7 @@ async def rest(records: Iterable[Record]) -> None:
         return
     run = open_records[0].run
     run.check("awaiting a job")
-    live = waiting(run)
+    live = _waiter(run, open_records)
     left = len(open_records)
     done: asyncio.Future[None] = run.loop.create_future()
 

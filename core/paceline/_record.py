@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ._errors import JobCancelled, JobError, JobFailed, JobSkipped, JobSuspended
 from ._job import Attempt, ErrorInfo, Job, JobResult, Question, Status
+from ._options import Options
 from ._policies import GroupPolicy
 from ._scheduler import Edge, Entry, GroupState, LaneState, State
 from ._usage import Usage
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
     from ._groups import Group
     from ._live import LiveAttempt
     from ._middleware import Scope
-    from ._options import Options
     from ._run import Run
     from ._streams import Listener
 
 __all__ = ["GroupRecord", "Record"]
+
+_NO_OPTIONS = Options({})
 
 
 class Record(Entry):
@@ -127,6 +129,8 @@ class Record(Entry):
         """It has ended: keep what became of it, let go of what it took."""
         self.context = None
         self.bound = None
+        self.options = _NO_OPTIONS  # they hold its executor, and handles to what it came after
+        self.cause = None
         self.parent = None
         self.children = None
         self.questions = ()

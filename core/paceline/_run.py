@@ -87,7 +87,7 @@ class Run:
             self.scheduler.set_lane(lane.name, lane.weight, lane.max_running)
 
     def current(self) -> LiveAttempt | None:
-        """The attempt of this run that the caller's code runs in, if any; one that was given up is refused."""
+        """The attempt of this run that the caller's code runs in, if any; refuses one that was given up."""
         live = CURRENT.get()
         if live is None or live.run is not self:
             return None

@@ -8,6 +8,8 @@ from paceline import (
     Attempt,
     Engine,
     ErrorInfo,
+    Job,
+    JobContext,
     JobResult,
     Lane,
     Question,
@@ -15,7 +17,6 @@ from paceline import (
     RunTally,
     Suspend,
     Usage,
-    current_job,
 )
 from paceline.testing import VirtualClock
 
@@ -25,18 +26,25 @@ def result(name: str, **fields: object) -> JobResult:
     return JobResult(**given)  # type: ignore[arg-type]  # fields of its own
 
 
-async def work(payload: object) -> object:
+class Worker:
+    """Fails, asks or answers, as it is told."""
+
+    async def execute(self, job: Job, ctx: JobContext) -> object:
+        return work(job.payload, ctx)
+
+
+def work(payload: object, ctx: JobContext) -> object:
     if payload == "fail":
         raise ValueError("no such page")
     if payload == "ask":
         return Suspend("May I?")
-    current_job().usage(Usage(input_tokens=100, cached_tokens=80, output_tokens=5))
+    ctx.usage(Usage(input_tokens=100, cached_tokens=80, output_tokens=5))
     return payload
 
 
 def run_group() -> RunReport:
     async def main() -> RunReport:
-        async with Engine(work, lanes=[Lane("batch", 3.0)]) as engine:
+        async with Engine(Worker(), lanes=[Lane("batch", 3.0)]) as engine:
             group = await engine.submit_group(
                 "book", primer="read", followers=["sum up", "fail", "ask"], lane="batch"
             )

@@ -158,7 +158,7 @@ class GroupState:
         self.settle = settle
         self.run_on_failure = run_on_failure
         self.exempt = exempt
-        """Needs no place among the active groups: it belongs to a job that runs already."""
+        """Needs no place among the active groups: it has no primer, or belongs to a job that runs already."""
         self.flow: Flow
         self.returning: Flow | None = None
         self.used = 0
@@ -183,6 +183,15 @@ class GroupState:
     def full(self) -> bool:
         """Whether as many of its jobs are in flight as may be."""
         return self.capacity is not None and self.used >= self.capacity
+
+    def goes_on_without(self, entry: Entry) -> bool:
+        """Whether the end of this member neither releases nor ends the group."""
+        return entry is not self.primer and (self.unfinished > 1 or not self.closed)
+
+    def leave(self, status: Status) -> None:
+        """A member has ended."""
+        self.unfinished -= 1
+        self.outcomes[status] = self.outcomes.get(status, 0) + 1
 
     def verdict(self) -> Status:
         """How a group with these outcomes ended: the worst that befell a member."""

@@ -1,10 +1,12 @@
 """Which ready job goes next: lanes in their fair order, under caps and the places for active groups.
 
 All of it is one structure. A lane stands in `_lanes` while one of its jobs could use a slot at once, in
-`_cold` while all that it has are groups that need a place among the active ones, and in neither while it
-has nothing or is at its cap. The bound of the fairness promise follows from three rules: the lane that has
-been charged least (per weight) goes first; a reservation is charged at dispatch and corrected to the real
-cost at the end; and a lane that was away comes back at the level of the last dispatch, which never falls.
+`_cold` while all that it has are groups that need another place among the active ones than those it has,
+and in neither while it has nothing or is at its cap. A lane without an active group takes a place from
+another when its turn comes: lanes never wait for each other's groups. The bound of the fairness promise
+follows from three rules: the lane that has been charged least (per weight) goes first; a reservation is
+charged at dispatch and corrected to the real cost at the end; and a lane that was away comes back at the
+level of the last dispatch, which never falls.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ class FairQueues:
         self.max_active_groups = max_active_groups
         self.used = 0
         self.ready = 0
-        self.active_groups = 0
+        self.active: dict[GroupState, None] = {}
+        """Groups that have a place among the active ones, the one that has had it longest first."""
         self.lanes: dict[str, LaneState] = {}
         self._level = 0.0
         """The service of the lane last chosen, or more: it never falls."""
@@ -69,7 +72,7 @@ class FairQueues:
         """Choose the next job and give it its slot and its places, or None where none can have them."""
         if not self.may_pop:
             return None
-        lane = self.first_lane()
+        lane = self.first_lane() if self._cold.live else self._lanes.first()
         if lane is None:
             return None
         if lane.seat is not self._lanes:
@@ -80,11 +83,13 @@ class FairQueues:
         lane.ready -= 1
         self.ready -= 1
         self._take(entry, lane, flow)
-        if flow.group is None:
-            lane.offer(flow)
-        else:
+        # A flow or lane that is alone in its queue and may stay there is the first one still.
+        if flow.group is not None:
             lane.offer_group(flow.group)
-        self._offer(lane)
+        elif not flow.ready or lane.open.live > 1:
+            lane.offer(flow)
+        if self._lanes.live != 1 or not lane.open.live or lane.capacity is not None:
+            self._offer(lane)
         return entry
 
     def _take(self, entry: Entry, lane: LaneState, flow: Flow) -> None:
@@ -95,9 +100,7 @@ class FairQueues:
             group.used += 1
             group.begun = True
             if not (group.active or group.exempt or flow.level.priority == FIRST):
-                group.active = True
-                lane.active += 1
-                self.active_groups += 1
+                self._activate(group)
                 flow.come_back()
             if not flow.ready:
                 self._rest(flow)
@@ -112,22 +115,44 @@ class FairQueues:
                 level.turn = flow.turn
             flow.turn += cost
 
+    def _activate(self, group: GroupState) -> None:
+        """Give the group a place among the active ones.
+
+        Where none is free, it is the only one of its lane, which is not to wait for the groups of others: the
+        group that has had its place longest gives way. It stays the first of its own lane to get one again.
+        """
+        if len(self.active) >= self.max_active_groups:
+            other = next(iter(self.active))
+            self._deactivate(other)
+            other.lane.offer(other.flow)
+            self._offer(other.lane)
+        group.active = True
+        group.lane.active += 1
+        self.active[group] = None
+
+    def _deactivate(self, group: GroupState) -> None:
+        group.active = False
+        group.lane.active -= 1
+        del self.active[group]
+
     def _rest(self, flow: Flow) -> None:
         """A group with nothing ready needs no place among the active ones."""
         group = flow.group
         if group is not None and group.active and not group.flow.ready:
-            if self.active_groups == self.max_active_groups:
+            if len(self.active) == self.max_active_groups:
                 self._openings += 1
-            group.active = False
-            group.lane.active -= 1
-            self.active_groups -= 1
+            self._deactivate(group)
 
     # What a job held comes back.
 
     def free(self, entry: Entry) -> None:
         """The job's attempt is over, or parked: give back its slot and its places."""
         self.used -= 1
-        self.vacate(entry)
+        lane = entry.lane
+        if entry.group is not None or lane.capacity is not None:
+            self.vacate(entry)
+        else:
+            lane.used -= 1
 
     def free_slot(self) -> None:
         """The job's attempt was given up: its slot is free, its other places are not until it really ends."""
@@ -190,7 +215,7 @@ class FairQueues:
     def first_lane(self) -> LaneState | None:
         """The lane that the next slot goes to, or None where nothing could use one."""
         lane = self._lanes.first()
-        if self.active_groups < self.max_active_groups:
+        if len(self.active) < self.max_active_groups:
             cold = self._cold.first()
             if cold is not None and (lane is None or cold.service < lane.service):
                 return cold
@@ -198,7 +223,7 @@ class FairQueues:
 
     def places_free(self, lane: LaneState) -> bool:
         """Whether another group of the lane may become active."""
-        return self.active_groups < self.max_active_groups and lane.has_place
+        return lane.has_place and (not lane.active or len(self.active) < self.max_active_groups)
 
     def close_group(self, group: GroupState) -> None:
         """The group has ended: let go of its flows."""
@@ -215,7 +240,7 @@ class FairQueues:
             leave(lane)
             return
         self._come_back(lane)
-        if lane.open:
+        if lane.open or not lane.active:
             self._lanes.put(lane)
         else:
             self._cold.put(lane)

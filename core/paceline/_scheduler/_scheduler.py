@@ -37,7 +37,7 @@ from ._entries import (
 from ._fair import FairQueues
 from ._lanes import LaneState
 from ._turns import Turns, leave
-from ._waiting import WaitReason
+from ._waiting import WaitReason, why
 
 __all__ = ["Scheduler"]
 
@@ -186,7 +186,11 @@ class Scheduler:
         # Before it makes room: a lane or group that was at its cap comes back with the real cost counted.
         if cost is not None:
             self.queues.settle(entry, entry.charged, cost)
-        self._stop(entry)
+        if entry.state is RUNNING:
+            self.queues.free(entry)
+            self._move(entry, IDLE)
+        else:
+            self._stop(entry)
 
     def abandon(self, entry: Entry) -> Leftover:
         """Its attempt is given up before its end: the slot is free at once, the rest when it is `gone`."""
@@ -222,6 +226,16 @@ class Scheduler:
 
     def end(self, entry: Entry, status: Status, now: float) -> Sequence[Node]:
         """The job ends, from whatever state it is in (a running one after `finish` or `abandon`)."""
+        group = entry.group
+        if (
+            entry.state is IDLE
+            and entry.dependents is None
+            and (group is None or group.goes_on_without(entry))
+        ):
+            self._mark(entry, status, None)
+            if group is not None:
+                group.leave(status)
+            return (entry,)
         if entry.state is READY:
             self._withdraw(entry, IDLE)
         elif entry.state is BLOCKED:
@@ -290,8 +304,7 @@ class Scheduler:
         group = entry.group
         if group is None or entry.status is None:
             return
-        group.unfinished -= 1
-        group.outcomes[entry.status] = group.outcomes.get(entry.status, 0) + 1
+        group.leave(entry.status)
         if entry is group.primer and not group.released:
             if entry.status == "succeeded" or group.run_on_failure:
                 self.release(group, now)
@@ -318,6 +331,7 @@ class Scheduler:
             return _NO_ENDS
         group.closed = True
         if group.primer is None:
+            group.exempt = True  # there is no prefix to keep warm
             self.release(group, now)
         if group.unfinished:
             return _NO_ENDS
@@ -378,44 +392,7 @@ class Scheduler:
 
     def why(self, entry: Entry) -> WaitReason | None:
         """What holds this job now; None where nothing does: it runs or has ended."""
-        match entry.state:
-            case State.BLOCKED:
-                return self._why_blocked(entry)
-            case State.READY | State.RETURNING:
-                return self._why_queued(entry)
-            case State.BACKOFF:
-                return WaitReason("backoff", None, None if entry.timer is None else entry.timer.when)
-            case State.PARKED:
-                return WaitReason("children")
-            case State.SUSPENDED:
-                return WaitReason("reply")
-            case _:
-                return None
-
-    def _why_blocked(self, entry: Entry) -> WaitReason | None:
-        for node in entry.after:
-            if node.status is None:
-                return WaitReason("dependency", node.label)
-        group = entry.group
-        if group is None:
-            return None
-        if group.timer is not None:
-            return WaitReason("settle", group.label, group.timer.when)
-        return WaitReason("release", group.label)
-
-    def _why_queued(self, entry: Entry) -> WaitReason:
-        lane, group = entry.lane, entry.group
-        if lane.full:
-            return WaitReason("lane_cap", lane.label)
-        if group is not None:
-            if group.full:
-                return WaitReason("group_in_flight", group.label)
-            needs_place = not (group.active or group.exempt or entry.state is RETURNING)
-            if needs_place and not self.queues.places_free(lane):
-                return WaitReason("active_groups", group.label)
-        return (
-            WaitReason("slot") if self.queues.first_lane() is lane else WaitReason("lane_share", lane.label)
-        )
+        return why(entry, self.queues)
 
 
 def _when(timer: Timer) -> float:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-__all__ = ["WaitKind", "WaitReason"]
+from ._entries import RETURNING, Entry, State
+from ._fair import FairQueues
+
+__all__ = ["WaitKind", "WaitReason", "why"]
 
 WaitKind: TypeAlias = Literal[
     "dependency",
@@ -57,3 +60,45 @@ class WaitReason:
     def __str__(self) -> str:
         text = _TEXT[self.kind].format(on=self.on)
         return text if self.until is None else f"{text} until {self.until:.3f}"
+
+
+def why(entry: Entry, queues: FairQueues) -> WaitReason | None:
+    """What holds this job now; None where nothing does: it runs or has ended."""
+    match entry.state:
+        case State.BLOCKED:
+            return _why_blocked(entry)
+        case State.READY | State.RETURNING:
+            return _why_queued(entry, queues)
+        case State.BACKOFF:
+            return WaitReason("backoff", None, None if entry.timer is None else entry.timer.when)
+        case State.PARKED:
+            return WaitReason("children")
+        case State.SUSPENDED:
+            return WaitReason("reply")
+        case _:
+            return None
+
+
+def _why_blocked(entry: Entry) -> WaitReason | None:
+    for node in entry.after:
+        if node.status is None:
+            return WaitReason("dependency", node.label)
+    group = entry.group
+    if group is None:
+        return None
+    if group.timer is not None:
+        return WaitReason("settle", group.label, group.timer.when)
+    return WaitReason("release", group.label)
+
+
+def _why_queued(entry: Entry, queues: FairQueues) -> WaitReason:
+    lane, group = entry.lane, entry.group
+    if lane.full:
+        return WaitReason("lane_cap", lane.label)
+    if group is not None:
+        if group.full:
+            return WaitReason("group_in_flight", group.label)
+        needs_place = not (group.active or group.exempt or entry.state is RETURNING)
+        if needs_place and not queues.places_free(lane):
+            return WaitReason("active_groups", group.label)
+    return WaitReason("slot") if queues.first_lane() is lane else WaitReason("lane_share", lane.label)

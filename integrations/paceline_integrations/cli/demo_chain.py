@@ -31,6 +31,7 @@ async def open_chain(
             base_url=base_url,
             api_key=SecretStr(api_key),
             http_async_client=client,
+            http_socket_options=(),  # else a shell with a proxy is warned of the client that is not used
             max_retries=0,  # the engine decides about retries: two that do multiply
             max_completion_tokens=max_tokens,
         )

@@ -11,7 +11,7 @@ from io import FileIO
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, final
+from typing import Any, Protocol, Self, final
 
 from paceline import JobResult, TaskReport
 
@@ -21,11 +21,14 @@ __all__ = ["ResultsFile", "ResultsStream", "ResultsWriter", "refuse_existing"]
 
 _FIELDS = {"group", "role", "index", "name", "status", "output", "error", "usage", "attempts"}
 
+_SAID_ONCE: Any = {"attempts": {"__all__": {"error": {"traceback"}}}}
+"""The last attempt's is the job's own."""
+
 
 def _line(result: JobResult) -> bytes:
     fields = _FIELDS | {"questions"} if result.questions else _FIELDS
     report = TaskReport.of(result)
-    text = report.model_dump_json(include=fields, by_alias=True)
+    text = report.model_dump_json(include=fields, exclude=_SAID_ONCE, by_alias=True)
     return text.encode("utf-8", "replace") + b"\n"
 
 

@@ -180,6 +180,8 @@ def _tell(
     else:
         # Standard output is for data: the summary goes there only where no results do.
         console = Console(stderr=True) if settings.out is None else Console(file=stdout)
+        if interrupted:
+            console.print("interrupted", style="bold yellow")
         print_summary(console, report, troubles, missing=missing)
         if settings.out is not None:
             console.print(f"results in {settings.out}", style="dim", soft_wrap=True, highlight=False)

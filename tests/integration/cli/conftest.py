@@ -109,7 +109,8 @@ def paceline(capsys: pytest.CaptureFixture[str]) -> Call:
     def run(*arguments: str) -> Ended:
         capsys.readouterr()
         code = call(list(arguments))
-        return Ended(code, *capsys.readouterr())
+        out, err = capsys.readouterr()
+        return Ended(code, str(out), str(err))
 
     return run
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from paceline_integrations.simulator import Simulator
+from paceline_integrations.simulator import Simulator, SimulatorSettings
 
 from .conftest import Call
 
@@ -76,7 +76,7 @@ def test_a_real_provider_is_asked_only_after_the_person_was(
 def test_a_comparison_with_a_real_provider_starts_cold(
     paceline: Call, texts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Simulator() as server:
+    with Simulator(SimulatorSettings(prefill_rate=10_000)) as server:
         monkeypatch.setenv("OPENAI_API_KEY", "secret")
         monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
         ended = paceline("demo", str(texts), "--real", "--yes", "--compare")

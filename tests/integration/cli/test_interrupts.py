@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from .conftest import Write, rows
 
 PROGRAM = "from paceline_integrations.cli import main; main()"
 JOBS = """
-import asyncio, time
+import asyncio, os, signal, time
 
 def hang():
     print("hanging", flush=True)
@@ -51,6 +51,11 @@ async def pool(payload):
         await asyncio.to_thread(time.sleep, 1000)
     return payload
 
+async def last_moment(payload):
+    os.kill(os.getpid(), signal.SIGINT)
+    await asyncio.sleep(0)
+    return payload
+
 async def block(payload):
     if payload == "hang":
         hang()
@@ -60,10 +65,10 @@ async def block(payload):
 
 
 @contextmanager
-def run_until_it_hangs(write: Write, executor: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def run_until_it_hangs(write: Write, executor: str, *arguments: str) -> Generator[subprocess.Popen[str]]:
     """Run one job at a time, the last of which hangs, until it does."""
     Path("stuck.py").write_text(JOBS)
-    write([{"group": "a", "followers": [1, 2]}, {"group": "b", "followers": [3, "hang"]}])
+    write([{"group": "a", "followers": [1, 2, 3, "hang"]}])
     command = [
         sys.executable,
         "-c",
@@ -124,6 +129,15 @@ def test_an_impatient_person_is_served_at_once_and_loses_nothing(write: Write, e
     assert process.returncode == 130
     assert passed < GRACE / 2
     assert sorted(row["output"] for row in rows("r.jsonl")) == [1, 2, 3]
+
+
+def test_a_job_that_ends_as_the_run_is_interrupted_has_its_result_kept(write: Write) -> None:
+    Path("stuck.py").write_text(JOBS)
+    write([{"group": "a", "followers": [1, 2, 3]}])
+    command = [sys.executable, "-c", PROGRAM, "run", "groups.jsonl", "--executor", "stuck:last_moment"]
+    ended = subprocess.run([*command, "--slots", "1", "--out", "r.jsonl"], timeout=20, check=False)
+    assert ended.returncode == 130
+    assert rows("r.jsonl")[0]["output"] == 1
 
 
 def test_results_on_standard_output_are_out_before_the_end(write: Write) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
-from paceline import RunReport, read_events
+from paceline import RetryPolicy, RunReport, read_events
 
 from .conftest import Call, Write, rows
 
@@ -17,6 +18,10 @@ BOOK: list[dict[str, Any]] = [
     {"group": "a", "lane": "batch", "primer": "read", "followers": ["sum up", NAMED]},
     {"group": "b", "followers": ["x"], "metadata": {"page": 3}},
 ]
+
+
+def no_delay(policy: RetryPolicy, failures: int, random: Random) -> float:
+    return 0.0
 
 
 def test_results_are_one_line_a_job_in_input_order(paceline: Call, write: Write) -> None:
@@ -118,7 +123,7 @@ def test_followers_of_a_primer_that_asks_are_not_waited_for_for_ever(paceline: C
 
 
 def test_retries_are_further_attempts(paceline: Call, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("random.Random.uniform", lambda *_: 0.0)
+    monkeypatch.setattr("paceline.RetryPolicy.delay", no_delay)
     write([{"group": "a", "followers": ["x"]}])
     ended = paceline("run", "groups.jsonl", "--executor", "jobs:third_time", "--retries", "2")
     assert ended.code == 0
@@ -126,10 +131,11 @@ def test_retries_are_further_attempts(paceline: Call, write: Write, monkeypatch:
     assert [attempt["outcome"] for attempt in row["attempts"]] == ["failed", "failed", "succeeded"]
 
 
-def test_lanes_share_by_weight_however_the_file_is_ordered(paceline: Call, write: Write) -> None:
-    write(
-        [{"group": f"{lane}{n}", "lane": lane, "followers": ["x"] * 10} for lane in "ab" for n in range(30)]
-    )
+def test_lanes_share_by_weight_however_the_file_is_ordered(
+    paceline: Call, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("paceline_integrations.cli.runner._JOBS_AT_HAND", 20)  # the file is longer than that
+    write([{"group": f"{lane}{n}", "lane": lane, "followers": ["x"]} for lane in "ab" for n in range(200)])
     ended = paceline(
         "run", "groups.jsonl", "--executor", "jobs:echo", "--lane", "b=2", "--slots", "2", "--json"
     )

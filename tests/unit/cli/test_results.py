@@ -9,13 +9,19 @@ from typing import Any
 
 import pytest
 
-from paceline import ErrorInfo, JobResult, Question, Usage
+from paceline import Attempt, ErrorInfo, JobResult, Question, Usage
 from paceline_integrations.cli._errors import CommandError
 from paceline_integrations.cli.results import ResultsFile, ResultsStream
 
 
 def result(number: int, **fields: Any) -> JobResult:
-    given = {"status": "succeeded", "output": number, "group": "g", "role": "follower", **fields}
+    given: dict[str, Any] = {
+        "status": "succeeded",
+        "output": number,
+        "group": "g",
+        "role": "follower",
+        **fields,
+    }
     return JobResult(id=str(number), name=f"n{number}", key=f"g/follower/{number}", **given)
 
 
@@ -59,10 +65,25 @@ def test_ordering_keeps_the_mode_of_the_file_and_the_link_to_it(tmp_path: Path) 
 def test_a_line_tells_what_became_of_a_job(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     error = ErrorInfo("ValueError", "no", "Traceback ...")
+    attempts = (Attempt(1, 1.0, 2.0, "failed", error),)
     with ResultsFile(path, jobs=2, overwrite=False) as results:
-        results.add(0, result(0, status="failed", output=None, error=error, usage=Usage(input_tokens=3)))
+        results.add(
+            0,
+            result(
+                0, status="failed", output=None, error=error, usage=Usage(input_tokens=3), attempts=attempts
+            ),
+        )
         results.add(1, result(1, status="suspended", output=None, questions=(Question("1", "May I?", str),)))
     failed, asking = rows(path)
+    assert failed["attempts"] == [
+        {
+            "number": 1,
+            "started": 1.0,
+            "ended": 2.0,
+            "outcome": "failed",
+            "error": {"type": "ValueError", "message": "no"},
+        }
+    ]
     assert set(failed) == {"group", "role", "index", "name", "status", "output", "error", "usage", "attempts"}
     assert failed["error"] == {"type": "ValueError", "message": "no", "traceback": "Traceback ..."}
     assert failed["usage"]["input_tokens"] == 3

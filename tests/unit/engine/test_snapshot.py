@@ -14,13 +14,14 @@ class Calls:
     """Calls a payload, returns a Suspend, sleeps for a number."""
 
     async def execute(self, job: Job, ctx: JobContext) -> object:
-        if callable(job.payload):
-            return await job.payload(ctx)
         if isinstance(job.payload, BaseException):
             raise job.payload
         if isinstance(job.payload, Suspend):
             return job.payload
-        return await asyncio.sleep(job.payload)
+        if not isinstance(job.payload, int):
+            return await job.payload(ctx)
+        await asyncio.sleep(job.payload)
+        return None
 
 
 def test_counts_tell_where_every_job_is() -> None:

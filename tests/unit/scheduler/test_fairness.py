@@ -141,7 +141,8 @@ class Road:
         shares = [0.0]
         for pair, lag in self.worst.items():
             largest = sum(self.riders[index].largest / self.riders[index].weight for index in pair)
-            shares.append(lag / ((slots + 1) * largest))
+            if lag:
+                shares.append(lag / ((slots + 1) * largest))
         return max(shares)
 
 

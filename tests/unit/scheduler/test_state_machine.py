@@ -20,7 +20,9 @@ QUEUED = (State.READY, State.RETURNING)
 AT_REST = (State.BLOCKED, State.SUSPENDED, State.ENDED)
 WHICH = st.integers(0, 60)
 """Which of those there are, by number: what comes out is short to read, and can be rolled by dice as well."""
-EDGES: st.SearchStrategy[list[tuple[int, bool]]] = st.just([]) | st.lists(st.tuples(WHICH, st.booleans()), max_size=3)
+EDGES: st.SearchStrategy[list[tuple[int, bool]]] = st.just([]) | st.lists(
+    st.tuples(WHICH, st.booleans()), max_size=3
+)
 ENDS: tuple[Status, ...] = ("succeeded", "failed", "cancelled")
 
 
@@ -62,6 +64,7 @@ class Family:
     opened: bool = False
     begun: bool = False
     active: bool = False
+    active_since: int = 0
     status: Status | None = None
 
     def __repr__(self) -> str:
@@ -77,6 +80,7 @@ class Model:
     def __init__(self, slots: int, max_active: int) -> None:
         self.slots = slots
         self.max_active = max_active
+        self.activations = 0
         self.tasks: list[Task] = []
         self.families: list[Family] = []
         self.left: list[tuple[Task, Leftover]] = []
@@ -85,7 +89,9 @@ class Model:
 
     def holding(self) -> list[Task]:
         """Whoever holds a place in a lane and group: what runs, and what was given up but has not ended."""
-        return [t for t in self.tasks if t.state is State.RUNNING] + [t for t, left in self.left if left.holds]
+        return [t for t in self.tasks if t.state is State.RUNNING] + [
+            t for t, left in self.left if left.holds
+        ]
 
     def lane_full(self, lane: LaneState) -> bool:
         return lane.capacity is not None and sum(t.lane is lane for t in self.holding()) >= lane.capacity
@@ -99,7 +105,9 @@ class Model:
 
     def place_free(self, lane: LaneState) -> bool:
         here = sum(f.lane is lane for f in self.active())
-        return len(self.active()) < self.max_active and (lane.capacity is None or here < lane.capacity)
+        return (not here or len(self.active()) < self.max_active) and (
+            lane.capacity is None or here < lane.capacity
+        )
 
     def needs_place(self, task: Task) -> bool:
         group = task.group
@@ -131,8 +139,12 @@ class Model:
         group = task.group
         if group is not None:
             group.begun = True
-            if task.state is State.READY and not group.entry.exempt:
+            if task.state is State.READY and not group.entry.exempt and not group.active:
+                if len(self.active()) == self.max_active:  # a lane's first: the oldest gives way
+                    min(self.active(), key=lambda family: family.active_since).active = False
+                self.activations += 1
                 group.active = True
+                group.active_since = self.activations
         task.state = State.RUNNING
 
     def end(self, thing: Thing, status: Status) -> None:
@@ -142,7 +154,9 @@ class Model:
 
     def doomed_by(self, task: Task) -> list[Thing]:
         """What makes it impossible that this job ever runs."""
-        found: list[Thing] = [node for node, need in task.edges if need and node.status not in {None, "succeeded"}]
+        found: list[Thing] = [
+            node for node, need in task.edges if need and node.status not in {None, "succeeded"}
+        ]
         group = task.group
         if group is not None and group.released_at is None and not group.entry.run_on_failure:
             primer = group.primer
@@ -251,13 +265,17 @@ class SchedulerMachine(RuleBasedStateMachine):
         priority=st.sampled_from([0.0, 0.0, 0.0, 5.0, -1.0]),
         stated=st.none() | st.sampled_from([0.0, 1.0, 10.0]),
     )
-    def add_job(self, which: int, after: list[tuple[int, bool]], priority: float, stated: float | None) -> None:
+    def add_job(
+        self, which: int, after: list[tuple[int, bool]], priority: float, stated: float | None
+    ) -> None:
         lane = pick(which, list(self.real.lanes.values()))
         self._add(after, Entry(f"job-{len(self.model.tasks)}", lane, None, priority, stated), None)
 
     @precondition(lambda self: self.open_families())
     @rule(which=WHICH, after=EDGES, primer=st.booleans(), stated=st.none() | st.sampled_from([1.0, 10.0]))
-    def add_member(self, which: int, after: list[tuple[int, bool]], primer: bool, stated: float | None) -> None:
+    def add_member(
+        self, which: int, after: list[tuple[int, bool]], primer: bool, stated: float | None
+    ) -> None:
         family = pick(which, self.open_families())
         entry = Entry(f"job-{len(self.model.tasks)}", family.lane, family.entry, family.priority, stated)
         if primer and family.primer is None:
@@ -377,8 +395,12 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert not ahead, f"{ahead[0].entry.label} has a higher priority than {entry.label}"
         assert task.rank == min(t.rank for t in model.tasks if t.state in QUEUED and t.flow == task.flow)
         if task.group is not None and model.needs_place(task) and not task.group.begun:
-            begun = [t for t in able if t.lane is task.lane and model.needs_place(t) and t.group and t.group.begun]
-            assert not [t for t in begun if model.urgency(t) == model.urgency(task)], "a warm group goes first"
+            begun = [
+                t for t in able if t.lane is task.lane and model.needs_place(t) and t.group and t.group.begun
+            ]
+            assert not [t for t in begun if model.urgency(t) == model.urgency(task)], (
+                "a warm group goes first"
+            )
         model.started(task)
         self._agree(())
         return task
@@ -496,7 +518,9 @@ class SchedulerMachine(RuleBasedStateMachine):
         """The same jobs and groups end in both, each once and after its cause, with the same status."""
         assert isinstance(ended, list | tuple)
         nodes: list[Node] = list(ended)
-        expected = [*first, *self.model.follow()] if first and first[0].status is not None else self.model.follow()
+        expected = (
+            [*first, *self.model.follow()] if first and first[0].status is not None else self.model.follow()
+        )
         assert len(nodes) == len(expected)
         assert {id(node) for node in nodes} == {id(thing.entry) for thing in expected}
         for thing in expected:
@@ -523,7 +547,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         queues, model = self.real.queues, self.model
         assert queues.used == len(self.tasks_in(State.RUNNING)) <= model.slots
         assert queues.ready == len(self.tasks_in(*QUEUED))
-        assert queues.active_groups == len(model.active()) <= model.max_active
+        assert len(queues.active) == len(model.active()) <= model.max_active
         for lane in self.real.lanes.values():
             assert lane.used == sum(t.lane is lane for t in model.holding())
             assert lane.ready == sum(t.lane is lane for t in self.tasks_in(*QUEUED))
@@ -574,7 +598,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert real.at_rest
         assert real.wake_at() is None
         assert not (real.unfinished or real.unfinished_groups or real.queues.used or real.queues.ready)
-        assert not real.queues.active_groups
+        assert not real.queues.active
         for lane in real.lanes.values():
             assert not (lane.used or lane.ready or lane.unfinished or lane.seat or lane.open or lane.cold)
             assert set(lane.levels) <= {0.0}

@@ -8,14 +8,15 @@ import pytest
 from paceline import (
     Ended,
     Engine,
+    Handle,
     JobSkipped,
     MemorySink,
     PacelineError,
     Suspend,
     WaitReason,
     current_job,
+    events,
 )
-from paceline import _events as events
 from paceline.testing import VirtualClock
 
 
@@ -87,7 +88,8 @@ def test_success_is_needed_where_both_it_and_the_end_are_named() -> None:
     async def main() -> None:
         async with Engine(work) as engine:
             failing = await engine.submit(OSError("no"))
-            for after in ([failing, Ended(failing)], [Ended(failing), failing]):
+            both: list[Handle | Ended] = [failing, Ended(failing)]
+            for after in (both, both[::-1]):
                 assert (await (await engine.submit(1, after=after)).wait()).status == "skipped"
 
     VirtualClock().run(main)

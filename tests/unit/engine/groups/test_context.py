@@ -61,7 +61,8 @@ def test_what_the_primer_shares_reaches_followers_before_it_ends() -> None:
                 assert ctx.group.shared is None
                 ctx.group.share({"session": 42})
                 ctx.first_token()
-                return await asyncio.sleep(10)
+                await asyncio.sleep(10)
+                return None
             seen.append((asyncio.get_running_loop().time(), ctx.group.shared, ctx.group.primer))
             return None
 

@@ -19,9 +19,9 @@ from paceline import (
     RetryPolicy,
     Suspend,
     UnknownName,
+    events,
 )
-from paceline import _events as events
-from paceline.testing import Hang, Raise, VirtualClock, FaultExecutor
+from paceline.testing import FaultExecutor, Hang, Raise, VirtualClock
 
 
 class Broken(Exception):
@@ -123,7 +123,9 @@ def test_a_retried_primer_keeps_its_followers_until_its_last_attempt() -> None:
     async def main() -> None:
         async with Engine(FaultExecutor()) as engine:
             retry = RetryPolicy(attempts=3)
-            good = await engine.submit_group("good", primer=Raise(Broken, times=2), followers=["x"], retry=retry)
+            good = await engine.submit_group(
+                "good", primer=Raise(Broken, times=2), followers=["x"], retry=retry
+            )
             bad = await engine.submit_group("bad", primer=Raise(Broken), followers=["x"], retry=retry)
             assert statuses(await good.results()) == ["succeeded", "succeeded"]
             assert statuses(await bad.results()) == ["failed", "skipped"]
@@ -138,7 +140,7 @@ def test_a_suspended_primer_holds_its_followers_until_it_is_answered() -> None:
         return Suspend("which edition?") if payload == "ask" and not answered() else payload
 
     def answered() -> bool:
-        from paceline import current_job  # noqa: PLC0415
+        from paceline import current_job
 
         ctx = current_job()
         return ctx is not None and ctx.job.reply is not None
@@ -195,7 +197,8 @@ def test_the_primers_failure_does_not_cancel_the_group() -> None:
                 ctx.first_token()
                 await asyncio.sleep(1)
                 raise Broken
-            return await asyncio.sleep(5)
+            await asyncio.sleep(5)
+            return None
 
     async def main() -> None:
         async with Engine(Primer()) as engine:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from paceline import Closed, Engine, EngineNotOpen, Job, JobContext, JobResult, current_job
+from paceline import Closed, Engine, EngineNotOpen, Group, Job, JobContext, JobResult, current_job
 from paceline.testing import EchoExecutor, FaultExecutor, Hang, Raise, VirtualClock
 
 
@@ -31,7 +31,8 @@ def test_followers_may_come_before_the_primer() -> None:
     class Noting:
         async def execute(self, job: Job, ctx: JobContext) -> object:
             order.append(job.role)
-            return await asyncio.sleep(1)
+            await asyncio.sleep(1)
+            return None
 
     async def main() -> None:
         async with Engine(Noting()) as engine:
@@ -113,14 +114,20 @@ def test_a_second_primer_is_refused_and_the_first_goes_on() -> None:
 def test_leaving_by_an_error_cancels_what_has_not_ended() -> None:
     async def main() -> None:
         async with Engine(work) as engine:
-            with pytest.raises(ZeroDivisionError):
+            opened: list[Group] = []
+
+            async def feed() -> None:
                 async with engine.open_group("g") as group:
+                    opened.append(group)
                     await group.submit_primer(1)
                     await group.add_follower(1)
                     await group.add_follower(100)
                     await asyncio.sleep(5)
                     raise ZeroDivisionError("the feeder broke")
-            results = await group.results()
+
+            with pytest.raises(ZeroDivisionError):
+                await feed()
+            results = await opened[0].results()
             assert statuses(results) == ["succeeded", "succeeded", "cancelled"]
             assert results[2].error is not None
             assert "the feeder broke" in results[2].error.message
@@ -134,10 +141,9 @@ def test_an_open_group_is_not_over_between_its_members() -> None:
         async with Engine(work) as engine:
             async with engine.open_group("g") as group:
                 await (await group.submit_primer(1))
-                assert group.status == "running"
                 assert engine.group("g") is group
                 assert await (await group.add_follower(1)) == 1
-                assert group.status == "running"
+                assert engine.group("g").status == "running"
             assert group.status == "succeeded"
 
     VirtualClock().run(main)
@@ -314,7 +320,11 @@ def test_a_primer_that_fails_while_followers_wait_skips_them_in_order() -> None:
                 await group.add_follower("a")
                 await group.add_follower("b")
                 await group.submit_primer(Raise(OSError("gone")))
-            assert [result.status async for result in group.as_completed()] == ["failed", "skipped", "skipped"]
+            assert [result.status async for result in group.as_completed()] == [
+                "failed",
+                "skipped",
+                "skipped",
+            ]
             assert current_job() is None
 
     VirtualClock().run(main)

@@ -6,8 +6,16 @@ from typing import Any
 
 import pytest
 
-from paceline import Engine, GroupPolicy, Job, JobContext, MemorySink, RetryPolicy, WaitReason
-from paceline import _events as events
+from paceline import (
+    Engine,
+    GroupPolicy,
+    Job,
+    JobContext,
+    MemorySink,
+    RetryPolicy,
+    WaitReason,
+    events,
+)
 from paceline.testing import VirtualClock
 
 
@@ -23,7 +31,8 @@ class Steps:
         self.started.setdefault(name, []).append(now())
         try:
             if isinstance(job.payload, float | int):
-                return await asyncio.sleep(job.payload)
+                await asyncio.sleep(job.payload)
+                return None
             return await job.payload(ctx)
         finally:
             self.ended[name] = now()
@@ -226,15 +235,14 @@ def test_in_flight_counts_an_abandoned_member_until_it_is_really_gone() -> None:
 
     async def stubborn(ctx: JobContext) -> object:
         try:
-            return await asyncio.sleep(100)
+            await asyncio.sleep(100)
         except asyncio.CancelledError:
-            return await asyncio.sleep(5)
+            await asyncio.sleep(5)
+        return None
 
     async def main() -> None:
         async with Engine(steps, grace=60) as engine:
-            group = await engine.submit_group(
-                "g", followers=[stubborn, 1], policy=GroupPolicy(in_flight=1)
-            )
+            group = await engine.submit_group("g", followers=[stubborn, 1], policy=GroupPolicy(in_flight=1))
             await asyncio.sleep(1)
             group.followers[0].cancel()
             assert group.followers[0].status == "cancelled"

@@ -67,7 +67,7 @@ def test_results_and_as_completed_return_at_rest_and_go_on_after_a_reply() -> No
             assert [result.status for result in await group.results()] == ["succeeded", "suspended"]
             resting = [result.status async for result in group.as_completed()]
             assert sorted(resting) == ["succeeded", "suspended"]
-            assert group.status == "running"
+            assert engine.group("g").status == "running"
             await engine.reply(group.followers[1].id, "yes")
             assert [result.output for result in await group.results()] == [1, "yes"]
             assert group.status == "succeeded"
@@ -173,7 +173,7 @@ def test_options_of_a_group_hold_for_every_member() -> None:
 def test_bad_groups_are_refused_with_what_was_wrong() -> None:
     async def main() -> None:
         async with Engine(work) as engine:
-            with pytest.raises(UnknownName, match="no lane named 'nowhere'.*'default'"):
+            with pytest.raises(UnknownName, match=r"no lane named 'nowhere'.*'default'"):
                 await engine.submit_group("g", followers=[1], lane="nowhere")
             with pytest.raises(UnknownName, match="no executor named 'nobody'"):
                 await engine.submit_group("g", followers=[1], executor="nobody")

@@ -119,6 +119,7 @@ def test_what_a_job_does_after_it_was_cancelled_changes_nothing() -> None:
             assert ctx.cancelled
             ctx.emit("late")
             ctx.progress("late")
+            ctx.first_token()
         return "done all the same"
 
     async def main() -> None:

@@ -13,7 +13,9 @@ from paceline import (
     JobFailed,
     JobSkipped,
     JobSuspended,
+    MemorySink,
     Suspend,
+    _events as events,
 )
 from paceline.testing import DelayExecutor, FaultExecutor, Hang, Nonsense, Raise, VirtualClock
 
@@ -89,8 +91,10 @@ def test_a_skipped_job_raises_with_the_error_that_it_was_skipped_for() -> None:
 
 
 def test_a_suspended_job_raises_with_its_question_and_can_be_awaited_again_after_the_reply() -> None:
+    sink = MemorySink()
+
     async def main() -> None:
-        async with Engine(FaultExecutor([Suspend("may I?"), "I did"])) as engine:
+        async with Engine(FaultExecutor([Suspend("may I?"), "I did"]), sinks=[sink]) as engine:
             handle = await engine.submit("ask")
             with pytest.raises(JobSuspended, match=r"'may I\?'.*engine\.reply"):
                 await handle
@@ -100,6 +104,10 @@ def test_a_suspended_job_raises_with_its_question_and_can_be_awaited_again_after
             await engine.reply(handle.id, "yes")
             assert await handle == "I did"
             assert handle.questions == ()
+        [asked] = sink.of(events.JobSuspended)
+        assert [(each.id, each.value) for each in asked.questions] == [("1", "may I?")]
+        [replied] = sink.of(events.JobReplied)
+        assert (replied.job, replied.question) == (handle.id, "1")
 
     VirtualClock().run(main)
 

@@ -226,3 +226,69 @@ def test_usage_of_the_wrong_kind_is_refused_where_it_is_said() -> None:
                 await (await engine.submit(1))
 
     VirtualClock().run(main)
+
+
+def test_a_parent_may_wait_for_many_at_once_with_one_slot() -> None:
+    class Many:
+        async def execute(self, job: Job, ctx: JobContext) -> list[object]:
+            if job.payload != "parent":
+                await asyncio.sleep(float(job.payload))
+                return [job.payload]
+            children = [await ctx.spawn(seconds) for seconds in (3, 1, 2)]
+            return await asyncio.gather(*[child.wait() for child in children])
+
+    async def main() -> None:
+        async with Engine(Many(), slots=1) as engine:
+            results = await (await engine.submit("parent"))
+            assert [result.output for result in results] == [[3], [1], [2]]
+            assert engine.snapshot().slots_used == 0
+
+    VirtualClock().run(main)
+
+
+def test_a_job_whose_time_is_up_while_it_waits_to_go_on_goes_on_with_its_slot() -> None:
+    """The inner timeout ends the wait, the outer one comes while the job queues for its slot."""
+    held: list[int] = []
+
+    class Doubly:
+        async def execute(self, job: Job, ctx: JobContext) -> str:
+            if job.payload != "parent":
+                await asyncio.sleep(10)
+                return "late"
+            child = await ctx.spawn("child")
+            try:
+                async with asyncio.timeout(2):
+                    try:
+                        async with asyncio.timeout(1):
+                            await child
+                    finally:
+                        held.append(engine.snapshot().slots_used)
+            except TimeoutError:
+                return "timed out"
+            return "in time"
+
+    engine = Engine(Doubly(), slots=1)
+
+    async def main() -> None:
+        async with engine:
+            assert await (await engine.submit("parent")) == "timed out"
+        assert held == [1]
+
+    clock = VirtualClock()
+    clock.run(main)
+    assert clock.time() == 10
+
+
+def test_a_job_that_awaits_itself_is_told_so_instead_of_hanging() -> None:
+    async def main() -> None:
+        handles: list[Handle] = []
+
+        async def await_itself(payload: object) -> object:
+            return await handles[0]
+
+        async with Engine(await_itself) as engine:
+            handles.append(await engine.submit(1, name="ouroboros"))
+            with pytest.raises(JobFailed, match="job 'ouroboros' awaits itself"):
+                await handles[0]
+
+    VirtualClock().run(main)

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from paceline import Engine, EngineNotOpen, JobFuture, KeyConflict, Suspend, UnknownName, WrongLoop
-from paceline.testing import EchoExecutor, FaultExecutor, Hang, Raise, VirtualClock
+from paceline.testing import DelayExecutor, EchoExecutor, FaultExecutor, Hang, Raise, VirtualClock
 
 TENANT: contextvars.ContextVar[str] = contextvars.ContextVar("tenant", default="nobody")
 
@@ -213,3 +213,30 @@ def test_after_the_loop_is_closed_submitting_says_so() -> None:
     asyncio.run(main())
     with pytest.raises(EngineNotOpen, match="loop is closed"):
         engines[0].submit_threadsafe(1)
+
+
+def test_a_key_from_another_thread_finds_the_job_that_has_ended() -> None:
+    async def main() -> None:
+        async with Engine(EchoExecutor()) as engine:
+            handle = await engine.submit(1, key="k")
+            await handle
+            result = await asyncio.to_thread(lambda: engine.submit_threadsafe(1, key="k").result(10))
+            assert result.id == handle.id
+
+    asyncio.run(main())
+
+
+def test_a_sync_job_whose_patience_ends_goes_on_only_when_there_is_a_slot_for_it() -> None:
+    """With one slot its child has it: the wait is over when the child is, and then there is a result."""
+
+    def impatient(payload: object) -> object:
+        future = engine.submit_threadsafe("child", executor=DelayExecutor(0.2, 0.2))
+        return future.result(timeout=0.01).output
+
+    engine = Engine(impatient, slots=1)
+
+    async def main() -> None:
+        async with engine:
+            assert await (await engine.submit("parent")) == "child"
+
+    asyncio.run(main())

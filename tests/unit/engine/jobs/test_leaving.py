@@ -242,3 +242,21 @@ def test_an_engine_is_left_many_times_over_without_leaving_a_thread() -> None:
     while left := [each for each in threading.enumerate() if each.name.startswith("paceline")]:
         assert time.monotonic() < deadline, left
         left[0].join(5)
+
+
+def test_an_engine_that_drains_takes_children_but_nothing_new() -> None:
+    async def main() -> None:
+        engine = Engine(DelayExecutor(10, 10))
+
+        async def newcomer() -> None:
+            await asyncio.sleep(5)
+            with pytest.raises(EngineNotOpen, match="closing and takes no more jobs"):
+                await engine.submit("new")
+
+        task = asyncio.create_task(newcomer())
+        async with engine:
+            handle = await engine.submit("old")
+        await task
+        assert await handle == "old"
+
+    VirtualClock().run(main)

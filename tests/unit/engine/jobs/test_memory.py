@@ -1,16 +1,20 @@
 """Promise 5: memory holds the unfinished work and what the caller holds a handle to, nothing else."""
 
 import asyncio
+import contextvars
 import gc
 import tracemalloc
 import weakref
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from paceline import Engine, Handle, Job, JobContext, RetryPolicy, Suspend
 from paceline._record import Record
 from paceline.testing import FaultExecutor, VirtualClock
+
+TENANT: contextvars.ContextVar[object] = contextvars.ContextVar("tenant")
 
 
 class Thing:
@@ -81,22 +85,70 @@ def test_an_ended_job_is_kept_by_its_handle_and_goes_with_it(fate: str) -> None:
     VirtualClock().run(main)
 
 
-def test_an_ended_job_lets_go_of_what_it_took() -> None:
-    """Its context, timers, executor and parent: a handle keeps what became of the job, no more."""
+def test_a_handle_keeps_what_became_of_the_job_and_not_what_the_job_took() -> None:
+    """Its context, its timers and its executor."""
+
+    async def submit(engine: Engine) -> tuple[Handle, list[weakref.ref[object]]]:
+        executor, tenant = Fate(), Thing()
+        TENANT.set(tenant)
+        handle = await engine.submit(("succeed", 1), executor=executor, deadline=1000, timeout=1000)
+        return handle, [weakref.ref(executor), weakref.ref(tenant)]
 
     async def main() -> None:
-        executor = Fate()
-        watch = weakref.ref(executor)
         async with Engine(lambda _: None) as engine:
-            handle = await engine.submit(("succeed", 1), executor=executor, deadline=1000, timeout=1000)
-            del executor
+            # In a task of its own, so that its context is nobody else's.
+            handle, watches = await asyncio.create_task(submit(engine))
+            assert None not in [watch() for watch in watches]
             await handle
-            gc.collect()
             await asyncio.sleep(0)
-            assert handle.status == "succeeded"
-            del handle
             gc.collect()
-            assert watch() is None
+            assert [watch() for watch in watches] == [None, None]
+            assert (await handle.wait()).ok
+
+    VirtualClock().run(main)
+
+
+@pytest.mark.parametrize("how", ["succeed", "fail"])
+def test_the_last_of_a_chain_does_not_keep_those_that_it_came_after(how: str) -> None:
+    async def main() -> None:
+        async with Engine(Fate()) as engine:
+            last = await engine.submit((how, None))
+            for _ in range(100):
+                last = await engine.submit(("succeed", None), after=last)
+            result = await last.wait()
+            assert result.status == ("succeeded" if how == "succeed" else "skipped")
+            # What was skipped has the first one's error, whose traceback holds that job's frame.
+            assert records() == (1 if how == "succeed" else 2)
+
+    VirtualClock().run(main)
+
+
+@pytest.mark.parametrize("limit", ["timeout", "idle_timeout", "deadline"])
+def test_a_job_that_runs_does_not_keep_the_one_whose_end_let_it_start(limit: str) -> None:
+    async def main() -> None:
+        async with Engine(Fate(), slots=1) as engine:
+            first = await engine.submit(("succeed", Thing()))
+            options: Any = {limit: 1000}
+            running = await engine.submit(("hang", None), **options)
+            await first
+            await asyncio.sleep(1)
+            assert records() == 2
+            del first
+            assert records() == 1
+            running.cancel()
+
+    VirtualClock().run(main)
+
+
+def test_a_job_that_was_cancelled_while_it_backed_off_is_gone_before_it_would_have_been_tried_again() -> None:
+    async def main() -> None:
+        async with Engine(Fate(), retry=RetryPolicy(base=1e6, cap=1e6)) as engine:
+            handle = await engine.submit(("fail", Thing()))
+            await asyncio.sleep(1)
+            assert handle.status == "waiting"
+            handle.cancel()
+            del handle
+            assert records() == 0
 
     VirtualClock().run(main)
 

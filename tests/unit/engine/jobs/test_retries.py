@@ -205,8 +205,10 @@ class Shorten:
 def test_run_again_sends_a_job_back_with_another_payload_and_costs_no_attempt(
     payload: str, outcomes: int
 ) -> None:
+    sink = MemorySink()
+
     async def main() -> None:
-        async with Engine(Shorten(), middleware=[SendBack()], slots=1) as engine:
+        async with Engine(Shorten(), middleware=[SendBack()], slots=1, sinks=[sink]) as engine:
             handle = await engine.submit(payload)
             later = await engine.submit("later")
             result = await handle.wait()
@@ -216,6 +218,7 @@ def test_run_again_sends_a_job_back_with_another_payload_and_costs_no_attempt(
             assert (await later.wait()).ok
 
     VirtualClock().run(main)
+    assert [(event.error, event.delay) for event in sink.of(JobRetried)] == [(None, 0)] * outcomes
 
 
 def test_a_job_that_backs_off_can_be_cancelled() -> None:

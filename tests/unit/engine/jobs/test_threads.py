@@ -204,8 +204,17 @@ def test_a_slot_that_an_abandoned_thread_gave_back_gets_a_thread_of_its_own(gate
 def test_the_engine_leaves_within_its_grace_though_a_thread_hangs(
     gate: Gate, caplog: pytest.LogCaptureFixture
 ) -> None:
+    late: list[str] = []
+
+    def work(payload: object) -> None:
+        ctx = context()
+        gate(payload)
+        ctx.emit("late")
+        ctx.usage(Usage(output_tokens=1))
+        late.append("said")
+
     async def main() -> None:
-        engine = Engine(gate, grace=0.1)
+        engine = Engine(work, grace=0.1)
         handles: list[Handle] = []
         with pytest.raises(ZeroDivisionError):  # noqa: PT012 - the block is what raises
             async with engine:
@@ -223,6 +232,7 @@ def test_the_engine_leaves_within_its_grace_though_a_thread_hangs(
     gate.open.set()  # and what it says then finds nobody, and does no harm
     thread.join(5)
     assert not thread.is_alive()
+    assert late == ["said"]
 
 
 def test_a_lambda_around_an_async_function_is_awaited_in_the_loop() -> None:
@@ -270,3 +280,21 @@ def test_a_failed_sync_attempt_is_tried_again_on_a_thread() -> None:
             assert await (await engine.submit(1)) == 3
 
     VirtualClock().run(main)
+
+
+def test_virtual_time_goes_on_though_the_thread_of_a_cancelled_job_still_works(gate: Gate) -> None:
+    async def main() -> None:
+        async with Engine(gate, slots=1) as engine:
+            handle = await engine.submit(1)
+            await asyncio.sleep(0)
+            asyncio.get_running_loop().call_soon(handle.cancel)
+            assert (await handle.wait()).status == "cancelled"
+            await asyncio.sleep(1000)
+            assert len(engine.snapshot().abandoned) == 1
+            gate.open.set()
+            while engine.snapshot().abandoned:  # noqa: ASYNC110 - a snapshot is looked at, not awaited
+                await asyncio.sleep(1)
+
+    clock = VirtualClock()
+    clock.run(main)
+    assert clock.time() >= 1000

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from paceline import Closed, Engine, Job, JobContext, Lane, MemorySink, UnknownName, _events as events
+from paceline import Closed, Engine, Job, JobContext, Lane, MemorySink, UnknownName, events
 from paceline.testing import VirtualClock
 
 
@@ -22,9 +22,10 @@ class Log:
         self.running[job.lane] += 1
         self.most[job.lane] = max(self.most[job.lane], self.running[job.lane])
         try:
-            if callable(job.payload):
+            if not isinstance(job.payload, int):
                 return await job.payload(ctx)
-            return await asyncio.sleep(job.payload)
+            await asyncio.sleep(job.payload)
+            return None
         finally:
             self.running[job.lane] -= 1
 
@@ -169,7 +170,7 @@ def test_unknown_lanes_are_refused_and_the_known_ones_listed() -> None:
                 with pytest.raises(UnknownName, match=r"no lane named 'b'; known: 'a', 'default'") as caught:
                     await refused
                 assert caught.value.known == ("a", "default")
-            with pytest.raises(UnknownName, match="engine.lane"):
+            with pytest.raises(UnknownName, match=r"engine\.lane"):
                 engine.lane("b")
             with pytest.raises(UnknownName):
                 [each async for each in engine.map([1], lane="b")]

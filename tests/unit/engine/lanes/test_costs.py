@@ -14,7 +14,7 @@ from paceline import (
     MemorySink,
     RetryPolicy,
     Usage,
-    _events as events,
+    events,
 )
 from paceline._costs import CostUnit
 from paceline.testing import VirtualClock

@@ -24,13 +24,14 @@ class Work:
     """Takes the payload's seconds; a primer speaks at once; a function is called; a Suspend is returned."""
 
     async def execute(self, job: Job, ctx: JobContext) -> object:
-        if callable(job.payload):
-            return await job.payload(ctx)
         if isinstance(job.payload, BaseException):
             raise job.payload
         if isinstance(job.payload, Suspend):
             return job.payload
-        return await asyncio.sleep(job.payload)
+        if not isinstance(job.payload, int):
+            return await job.payload(ctx)
+        await asyncio.sleep(job.payload)
+        return None
 
 
 def seen(engine: Engine, handle: Handle) -> WaitReason | None:
@@ -40,7 +41,7 @@ def seen(engine: Engine, handle: Handle) -> WaitReason | None:
     return reason
 
 
-async def scenario(kind: WaitKind, engine: Engine) -> tuple[Handle, WaitReason]:
+async def scenario(kind: WaitKind, engine: Engine) -> tuple[Handle, WaitReason]:  # noqa: C901 - a case a kind
     """Bring about that kind of wait, and say what is to be seen of it."""
     match kind:
         case "dependency":

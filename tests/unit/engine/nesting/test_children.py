@@ -15,8 +15,8 @@ from paceline import (
     MemorySink,
     PacelineError,
     RetryPolicy,
-    _events as events,
     current_job,
+    events,
 )
 from paceline.testing import VirtualClock
 
@@ -25,9 +25,9 @@ class Calls:
     """Calls each payload with the context, or sleeps for that long."""
 
     async def execute(self, job: Job, ctx: JobContext) -> object:
-        if callable(job.payload):
-            return await job.payload(ctx)
-        return await asyncio.sleep(job.payload, job.payload)
+        if isinstance(job.payload, int):
+            return await asyncio.sleep(job.payload, job.payload)
+        return await job.payload(ctx)
 
 
 def now() -> float:
@@ -167,8 +167,8 @@ def test_a_child_that_nobody_awaits_goes_on_after_its_parents_success() -> None:
     async def main() -> None:
         async with Engine(Calls()) as engine:
             await (await engine.submit(parent))
-            assert children[0].status == "running"
-        assert children[0].status == "succeeded"
+            assert [each.status for each in children] == ["running"]
+        assert [each.status for each in children] == ["succeeded"]
         assert now() == 9
 
     VirtualClock().run(main)

@@ -31,7 +31,7 @@ class Kit:
         self.engine = Engine(self, **options)
 
     async def execute(self, job: Job, ctx: JobContext) -> object:
-        if callable(job.payload):
+        if not isinstance(job.payload, int):
             return await job.payload(self)
         self.running += 1
         self.most = max(self.most, self.running)
