@@ -3,8 +3,9 @@
     python tests/benchmarks/overhead.py --shape flat|groups|chain --n 10000 --slots 64 --repeat 5 [--json]
 
 The floor runs the same no-op coroutines with `asyncio.gather` and a `Semaphore` as wide as the slots (for
-the chain: tasks that each await the one before). Floor and engine take turns in one process, and the ratio
-is that of their medians. acty and LangChain's `abatch` are measured beside them where they are installed.
+the chain: tasks that each await the one before). Floor and engine take turns in one process; the ratio is
+the median of those within a round, since the machine's speed drifts. acty and LangChain's `abatch` are
+measured beside them where they are installed.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ async def acty(n: int, slots: int) -> None:
     engine = module.ActyEngine(executor=module.NoopExecutor(), config=config)
     try:
         groups = [
-            await engine.submit_group(f"group-{index}", {"x": index}, [{"x": each} for each in range(GROUP - 1)])
+            await engine.submit_group(f"group-{index}", {}, [{"x": each} for each in range(GROUP - 1)])
             for index in range(n // GROUP)
         ]
         for group in groups:
@@ -132,8 +133,8 @@ async def timed(run: Awaitable[None]) -> float:
     return time.perf_counter() - started
 
 
-def measure(shape: str, n: int, slots: int, repeat: int, *, peers: bool) -> dict[str, float]:
-    """Microseconds per job of each contender: the median over the repeats."""
+def measure(shape: str, n: int, slots: int, repeat: int, *, peers: bool) -> dict[str, list[float]]:
+    """Microseconds per job of each contender, one figure a round; the floor comes first in every round."""
     floor = floor_chain if shape == "chain" else floor_gather
     found: dict[str, list[float]] = {}
 
@@ -148,11 +149,16 @@ def measure(shape: str, n: int, slots: int, repeat: int, *, peers: bool) -> dict
         with no_collection(), tempfile.TemporaryDirectory() as folder:
             sink = JsonlSink(Path(folder) / "events.jsonl")
             note("paceline+jsonl", asyncio.run(paceline(shape, n, slots, (sink,))))
-    if peers:
-        for name, peer, jobs in (("acty", acty, min(n, 1000)), ("langchain", langchain, min(n, 2000))):
-            with contextlib.suppress(ImportError), no_collection():
-                note(name, asyncio.run(timed(peer(jobs, slots))), jobs)
-    return {name: statistics.median(each) for name, each in found.items()}
+        if peers:
+            for name, peer, jobs in (("acty", acty, min(n, 1000)), ("langchain", langchain, min(n, 2000))):
+                with contextlib.suppress(ImportError), no_collection():
+                    note(name, asyncio.run(timed(peer(jobs, slots))), jobs)
+    return found
+
+
+def ratio(found: dict[str, list[float]], name: str) -> float:
+    """The median over the rounds of this contender's time over the floor's of the same round."""
+    return statistics.median(each / floor for each, floor in zip(found[name], found["floor"], strict=True))
 
 
 def pending_bytes(n: int) -> float:
@@ -166,12 +172,10 @@ def pending_bytes(n: int) -> float:
 
         async with Engine(wait, slots=1) as engine:
             await engine.submit(0)
-            handles: list[Handle] = []
             gc.collect()
             tracemalloc.start()
             before, _ = tracemalloc.get_traced_memory()
-            for index in range(n):
-                handles.append(await engine.submit(index))
+            handles = [await engine.submit(index) for index in range(n)]
             _, peak = tracemalloc.get_traced_memory()
             tracemalloc.stop()
             for handle in handles[::-1]:
@@ -183,30 +187,41 @@ def pending_bytes(n: int) -> float:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--shape", choices=sorted(SHAPES), default="flat")
     parser.add_argument("--n", type=int, default=10_000)
     parser.add_argument("--slots", type=int, default=64)
     parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--peers", action="store_true", help="measure acty and LangChain too, where installed")
+    parser.add_argument(
+        "--peers", action="store_true", help="measure acty and LangChain too, where installed"
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--smoke", action="store_true", help="a run of a second, to see that it works")
     options = parser.parse_args()
     if options.smoke:
         options.n, options.repeat = 500, 1
-    result: dict[str, Any] = {"shape": options.shape, "n": options.n, "slots": options.slots}
-    result["microseconds"] = measure(
-        options.shape, options.n, options.slots, options.repeat, peers=options.peers or options.smoke
-    )
-    floor = result["microseconds"]["floor"]
-    result["ratio"] = {name: each / floor for name, each in result["microseconds"].items()}
-    result["pending_bytes"] = pending_bytes(min(options.n, 10_000))
+    peers = options.peers or options.smoke
+    found = measure(options.shape, options.n, options.slots, options.repeat, peers=peers)
+    result: dict[str, Any] = {
+        "shape": options.shape,
+        "n": options.n,
+        "slots": options.slots,
+        "microseconds": {name: statistics.median(each) for name, each in found.items()},
+        "ratio": {name: ratio(found, name) for name in found},
+        "pending_bytes": pending_bytes(min(options.n, 10_000)),
+    }
     if options.json:
         print(json.dumps(result))
         return 0
-    print(f"{options.shape}: {options.n} no-op jobs, {options.slots} slots, median of {options.repeat}")
-    for name, each in result["microseconds"].items():
-        print(f"  {name:15} {each:8.2f} us/job  {result['ratio'][name]:6.2f}x the floor")
+    print(
+        f"{options.shape}: {options.n} no-op jobs, {options.slots} slots, median of {options.repeat} rounds"
+    )
+    for name in found:
+        print(
+            f"  {name:15} {result['microseconds'][name]:8.2f} us/job  {result['ratio'][name]:6.2f}x the floor"
+        )
     print(f"  memory per pending job: {result['pending_bytes']:.0f} bytes")
     return 0
 

@@ -158,7 +158,7 @@ class GroupState:
         self.settle = settle
         self.run_on_failure = run_on_failure
         self.exempt = exempt
-        """Needs no place among the active groups: it has no primer, or belongs to a job that runs already."""
+        """Needs no place among the active groups: it belongs to a job that runs already."""
         self.flow: Flow
         self.returning: Flow | None = None
         self.used = 0

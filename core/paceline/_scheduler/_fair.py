@@ -88,7 +88,8 @@ class FairQueues:
             lane.offer_group(flow.group)
         elif not flow.ready or lane.open.live > 1:
             lane.offer(flow)
-        if self._lanes.live != 1 or not lane.open.live or lane.capacity is not None:
+        alone = lane.seat is self._lanes and self._lanes.live == 1
+        if not (alone and lane.open.live and lane.capacity is None):
             self._offer(lane)
         return entry
 

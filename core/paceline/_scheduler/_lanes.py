@@ -140,7 +140,7 @@ class LaneState:
 
     @property
     def has_place(self) -> bool:
-        """Whether its cap lets another group become active; one that waited for the cap would block others."""
+        """Whether its cap lets another group become active: one that waits for it would block others."""
         return self.capacity is None or self.active < self.capacity
 
     def flow(self, priority: float, group: GroupState | None) -> Flow:

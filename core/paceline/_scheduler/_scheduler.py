@@ -331,7 +331,6 @@ class Scheduler:
             return _NO_ENDS
         group.closed = True
         if group.primer is None:
-            group.exempt = True  # there is no prefix to keep warm
             self.release(group, now)
         if group.unfinished:
             return _NO_ENDS

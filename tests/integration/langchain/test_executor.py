@@ -149,6 +149,17 @@ def test_an_answer_that_makes_no_sense_fails_and_is_tried_again_streamed_or_not(
     assert result.error.type == "langchain_core.exceptions.OutputParserException"
 
 
+def test_a_parser_with_a_fallback_streams_as_langchain_has_it(slow_model: Model) -> None:
+    """Once a chunk has come there is no falling back: an error at the end would fail what `ainvoke` saves."""
+    parser: Runnable[Any, Any] = JsonOutputParser().with_fallbacks([RunnableLambda(str)])
+
+    async def main() -> Any:
+        async with Engine(PROMPT | slow_model(answer='{"x": 1, y: 2}') | parser) as engine:
+            return await (await engine.submit(TOPIC, stream=True))
+
+    assert VirtualClock().run(main) == {"x": 1}
+
+
 def test_chunks_are_the_chains_own(slow_model: Model) -> None:
     chain = PROMPT | slow_model(answer="to be or") | StrOutputParser()
 

@@ -90,17 +90,13 @@ class Road:
             return
         while len(rider.queued) < 3:
             if rider.family:
-                rider.group = GroupState("family", rider.lane)
-                self.scheduler.open_group(rider.group, 0.0)
-                self.scheduler.release(rider.group, 0.0)
+                rider.group = warm_group(self.scheduler, rider.lane, "family")
             for _ in range(rider.family or 1):
                 stated, real = rider.costs(self.dice)
                 entry = Entry("job", rider.lane, rider.group, 0.0, stated)
                 rider.queued.append(entry)
                 self.reals[entry] = (rider, real)
                 self.scheduler.add(entry, 0.0)
-            if rider.family and rider.group is not None:
-                self.scheduler.close_group(rider.group, 0.0)
             self._look()
 
     def start(self, entry: Entry) -> None:
@@ -144,6 +140,19 @@ class Road:
             if lag:
                 shares.append(lag / ((slots + 1) * largest))
         return max(shares)
+
+
+def warm_group(
+    scheduler: Scheduler, lane: LaneState, name: str, capacity: int | None = None, *, exempt: bool = False
+) -> GroupState:
+    """An open group whose primer is through: its members are ready at once, and it needs a place to be active."""
+    group = GroupState(name, lane, capacity=capacity, exempt=exempt)
+    scheduler.open_group(group, 0.0)
+    group.primer = Entry("primer", lane, group, 0.0, 0.0)
+    scheduler.add(group.primer, 0.0)
+    scheduler.release(group, 0.0)
+    scheduler.end(group.primer, "skipped", 0.0)
+    return group
 
 
 @dataclass(frozen=True)
@@ -203,9 +212,7 @@ def test_active_groups_and_ungrouped_jobs_of_one_lane_take_turns_by_cost(
     lane = road.lane()
     for plan in plans:
         # Exempt: a group that rested waits behind those that are warm before it takes turns again.
-        group = GroupState("group", lane, capacity=plan.cap, exempt=True)
-        scheduler.open_group(group, 0.0)
-        scheduler.release(group, 0.0)
+        group = warm_group(scheduler, lane, "group", plan.cap, exempt=True)
         road.riders.append(Rider(lane, costs(plan.size, plan.error), group=group, rests=plan.rests))
     road.riders.append(Rider(lane, costs("alike", "right")))
     road.run(400 + 20 * slots)
@@ -312,9 +319,7 @@ def test_a_group_that_waited_for_a_place_gets_no_credit_for_it() -> None:
     scheduler = Scheduler(slots=1, max_active_groups=1)
     lane = scheduler.set_lane("lane", 1.0, None)
     for name, count in (("first", 100), ("second", 100)):
-        group = GroupState(name, lane)
-        scheduler.open_group(group, 0.0)
-        scheduler.release(group, 0.0)
+        group = warm_group(scheduler, lane, name)
         for _ in range(count):
             scheduler.add(Entry(name, lane, group, 0.0, 1.0), 0.0)
     fill_lane(scheduler, lane, 300)
@@ -344,11 +349,9 @@ def test_a_lane_at_its_cap_keeps_no_places_for_active_groups_from_others() -> No
     capped, free = scheduler.set_lane("capped", 1.0, 1), scheduler.set_lane("free", 1.0, None)
     for lane, names in ((capped, ("a", "b")), (free, ("c",))):
         for name in names:
-            group = GroupState(name, lane)
-            scheduler.open_group(group, 0.0)
+            group = warm_group(scheduler, lane, name)
             for _ in range(3):
                 scheduler.add(Entry(name, lane, group, 0.0, 1.0), 0.0)
-            scheduler.close_group(group, 0.0)
     for _ in range(3):
         running = [scheduler.next(), scheduler.next()]
         assert {entry.lane.label for entry in running if entry is not None} == {"capped", "free"}
@@ -356,3 +359,20 @@ def test_a_lane_at_its_cap_keeps_no_places_for_active_groups_from_others() -> No
             assert entry is not None
             scheduler.finish(entry, None)
             scheduler.end(entry, "succeeded", 0.0)
+
+
+def test_a_lane_goes_on_in_its_turn_when_its_newest_group_took_the_last_place() -> None:
+    """It was not among the lanes that a slot is enough for, and is now: its first group is at its own cap."""
+    scheduler = Scheduler(slots=8, max_active_groups=2)
+    light, heavy = scheduler.set_lane("light", 1.0, None), scheduler.set_lane("heavy", 1.0, None)
+    full = warm_group(scheduler, light, "full", capacity=1)
+    for _ in range(2):
+        scheduler.add(Entry("full", light, full, 0.0, 1.0), 0.0)
+    fill_lane(scheduler, heavy, 1, cost=100.0)
+    assert [entry.label for entry in (scheduler.next(), scheduler.next()) if entry] == ["full", "heavy-0"]
+    fill_lane(scheduler, heavy, 1)
+    last = warm_group(scheduler, light, "last")
+    for _ in range(3):
+        scheduler.add(Entry("last", light, last, 0.0, 1.0), 0.0)
+    started = [scheduler.next() for _ in range(4)]
+    assert [entry.label for entry in started if entry] == ["last", "last", "last", "heavy-0"]

@@ -46,11 +46,13 @@ def run_all(scheduler: Scheduler, now: float = 0.0) -> int:
     return count
 
 
-def one_group(scheduler: Scheduler, lane: LaneState, followers: int, settle: float = 0.0) -> list[Entry]:
+def one_group(
+    scheduler: Scheduler, lane: LaneState, followers: int, settle: float = 0.0
+) -> list[Entry]:
     group = GroupState("group", lane, settle=settle, capacity=3)
     scheduler.open_group(group, 0.0)
     group.primer = Watched("primer", lane, group, 0.0, None)
-    members = [group.primer, *(Watched("follower", lane, group, 0.0, None) for _ in range(followers))]
+    members: list[Entry] = [group.primer, *(Watched("follower", lane, group, 0.0, None) for _ in range(followers))]
     for member in members:
         scheduler.add(member, 0.0)
     scheduler.close_group(group, 0.0)

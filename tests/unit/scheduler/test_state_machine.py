@@ -167,6 +167,8 @@ class Model:
     def follow(self) -> list[Thing]:
         """Draw every consequence until there is none left; what ended by it, in any order."""
         ended: list[Thing] = []
+        for family in self.families:
+            family.active = family.active and any(t.state is State.READY for t in family.members)
         while True:
             before = len(ended)
             for family in self.families:
@@ -184,8 +186,6 @@ class Model:
         for task in self.tasks:
             if task.state is State.BLOCKED and not self.waits(task):
                 self.queue(task)
-        for family in self.families:
-            family.active = family.active and any(t.state is State.READY for t in family.members)
         return ended
 
     def _release_by_end(self, family: Family) -> None:

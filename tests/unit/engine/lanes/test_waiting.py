@@ -41,7 +41,7 @@ def seen(engine: Engine, handle: Handle) -> WaitReason | None:
     return reason
 
 
-async def scenario(kind: WaitKind, engine: Engine) -> tuple[Handle, WaitReason]:  # noqa: C901 - a case a kind
+async def scenario(kind: WaitKind, engine: Engine) -> tuple[Handle, WaitReason]:  # noqa: C901, PLR0912 - a case a kind
     """Bring about that kind of wait, and say what is to be seen of it."""
     match kind:
         case "dependency":
@@ -55,10 +55,12 @@ async def scenario(kind: WaitKind, engine: Engine) -> tuple[Handle, WaitReason]:
             await asyncio.sleep(3)
             return group.followers[0], WaitReason("settle", "g", 9.0)
         case "active_groups":
-            await engine.submit_group("a", followers=[9] * 9, policy=GroupPolicy(in_flight=1))
-            await engine.submit_group("b", followers=[9] * 9, policy=GroupPolicy(in_flight=1))
-            third = await engine.submit_group("c", followers=[1])
-            return third.followers[0], WaitReason("active_groups", "c")
+            for name in ("a", "b"):
+                await engine.submit_group(name, primer=1, followers=[9] * 9, policy=GroupPolicy(in_flight=1))
+            await asyncio.sleep(2)
+            third = await engine.submit_group("c", primer=1)
+            assert third.primer is not None
+            return third.primer, WaitReason("active_groups", "c")
         case "group_in_flight":
             group = await engine.submit_group("g", followers=[9, 9], policy=GroupPolicy(in_flight=1))
             return group.followers[1], WaitReason("group_in_flight", "g")
