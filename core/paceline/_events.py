@@ -156,10 +156,7 @@ class JobSubmitted(_Recorded):
 
 @dataclass(slots=True, kw_only=True)
 class JobStarted(_Recorded):
-    """An attempt got its slot and begins. `waited` seconds were spent since it could first have been queued.
-
-    `waited_for` names what it waited for last, if it waited.
-    """
+    """An attempt begins, `waited` seconds after its job was submitted or the last attempt ended."""
 
     type: Literal["job.started"] = "job.started"
     job: str
@@ -167,7 +164,6 @@ class JobStarted(_Recorded):
     group: str | None = None
     attempt: int
     waited: float
-    waited_for: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -68,7 +68,7 @@ EVENTS: list[Event] = [
         payload={"q": "?"},
     ),
     JobStarted(
-        seq=6, time=1.5, run="r", job="j", lane="bulk", group="g", attempt=1, waited=0.5, waited_for="slot"
+        seq=6, time=1.5, run="r", job="j", lane="bulk", group="g", attempt=1, waited=0.5
     ),
     JobFirstToken(seq=7, time=1.5, run="r", job="j", attempt=1),
     JobChunk(seq=8, time=1.5, run="r", job="j", attempt=1, chunk="Hel"),

@@ -28,7 +28,7 @@ def has_model(runnable: object) -> bool:
     return any(has_model(part) for part in _parts(runnable))
 
 
-def prepared(runnable: Runnable[Any, Any], *, whole: bool = True) -> Runnable[Any, Any]:
+def prepared(runnable: Runnable[Any, Any], *, partial: bool = True) -> Runnable[Any, Any]:
     """Return it, or a copy in which models report usage in streams and parsers end with the whole answer.
 
     ChatOpenAI on another base URL leaves usage off unless told otherwise; a model that says nothing of
@@ -38,15 +38,15 @@ def prepared(runnable: Runnable[Any, Any], *, whole: bool = True) -> Runnable[An
     if isinstance(runnable, BaseLanguageModel):
         return _with_usage(runnable)
     if isinstance(runnable, BaseCumulativeTransformOutputParser):
-        return WholeAnswer(runnable) if whole else runnable
+        return WholeAnswer(runnable, partial)
     if not _is_composed(runnable):
         return runnable
-    # A fallback is for errors before the first chunk: one that comes with the last would be nobody's.
-    whole = whole and not isinstance(runnable, RunnableWithFallbacks)
+    # Once a chunk has come there is no falling back: parsers keep theirs until all is well.
+    partial = partial and not isinstance(runnable, RunnableWithFallbacks)
     changed = {
         name: new
         for name, old in vars(runnable).items()
-        if name in _PARTS and (new := _exchanged(old, whole)) is not old
+        if name in _PARTS and (new := _exchanged(old, partial)) is not old
     }
     return cast("Any", runnable).model_copy(update=changed) if changed else runnable
 
@@ -58,8 +58,9 @@ class WholeAnswer(Runnable[Any, Any]):
     short one.
     """
 
-    def __init__(self, parser: BaseCumulativeTransformOutputParser[Any]) -> None:
+    def __init__(self, parser: BaseCumulativeTransformOutputParser[Any], partial: bool) -> None:
         self._parser = parser
+        self._partial = partial
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
         """Parse an answer."""
@@ -75,7 +76,11 @@ class WholeAnswer(Runnable[Any, Any]):
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[Any]:
-        """Parse an answer as it comes, and once more when it is there."""
+        """Parse an answer as it comes, if parts are wanted, and once more when it is there."""
+        if not self._partial:
+            async for whole in super().atransform(input, config, **kwargs):
+                yield whole
+            return
         answer: Any = None
 
         async def heard() -> AsyncIterator[Any]:
@@ -112,16 +117,16 @@ def _is_composed(obj: object) -> bool:
     return module.startswith("langchain_core.") and isinstance(obj, RunnableSerializable)
 
 
-def _exchanged(value: Any, whole: bool) -> Any:
+def _exchanged(value: Any, partial: bool) -> Any:
     """The same for what a field holds: a Runnable, or a list, tuple or mapping of them."""
     kind: object = value
     if isinstance(kind, Runnable):
-        return prepared(value, whole=whole)
+        return prepared(value, partial=partial)
     if isinstance(kind, list | tuple):
-        new = [_exchanged(each, whole) for each in value]
+        new = [_exchanged(each, partial) for each in value]
         return value if all(map(_is, new, value)) else type(value)(new)
     if isinstance(kind, Mapping):
-        made = {key: _exchanged(each, whole) for key, each in value.items()}
+        made = {key: _exchanged(each, partial) for key, each in value.items()}
         return value if all(made[key] is value[key] for key in made) else made
     return value
 

@@ -175,10 +175,6 @@ class Scheduler:
         self._move(entry, RETURNING)
         self.queues.push(entry)
 
-    def repark(self, entry: Entry) -> None:
-        """It waits for its own again before it got back what it wanted."""
-        self._withdraw(entry, PARKED)
-
     # An attempt is over.
 
     def finish(self, entry: Entry, cost: float | None) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import uuid
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -66,6 +68,12 @@ def test_a_chain_is_found_to_be_an_executor(slow_model: Model) -> None:
 def test_what_is_no_runnable_is_refused_with_the_way_to_run_it() -> None:
     with pytest.raises(TypeError, match=r"not function; functions run as they are"):
         RunnableExecutor(deltas)  # type: ignore[arg-type]
+
+
+def test_without_langchain_the_adapter_says_what_to_install() -> None:
+    code = "import sys; sys.modules['langchain_core'] = None; import paceline_adapters.langchain"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1].endswith('needs an extra: pip install "paceline[langchain]"')
 
 
 CHAINS: dict[str, tuple[str, Callable[[Any], Runnable[Any, Any]]]] = {
@@ -149,15 +157,20 @@ def test_an_answer_that_makes_no_sense_fails_and_is_tried_again_streamed_or_not(
     assert result.error.type == "langchain_core.exceptions.OutputParserException"
 
 
-def test_a_parser_with_a_fallback_streams_as_langchain_has_it(slow_model: Model) -> None:
-    """Once a chunk has come there is no falling back: an error at the end would fail what `ainvoke` saves."""
-    parser: Runnable[Any, Any] = JsonOutputParser().with_fallbacks([RunnableLambda(str)])
+def test_an_answer_that_makes_no_sense_falls_back_streamed_or_not(slow_model: Model) -> None:
+    """Once a chunk has come LangChain does not fall back, and so none may come before all is parsed."""
+    chain = PROMPT | slow_model(answer='{"x": 1, y: 2}') | JsonOutputParser()
 
-    async def main() -> Any:
-        async with Engine(PROMPT | slow_model(answer='{"x": 1, y: 2}') | parser) as engine:
-            return await (await engine.submit(TOPIC, stream=True))
+    def instead(given: dict[str, str]) -> str:
+        return given["topic"]
 
-    assert VirtualClock().run(main) == {"x": 1}
+    saved: Runnable[Any, Any] = chain.with_fallbacks([RunnableLambda(instead)])
+
+    async def main() -> list[Any]:
+        async with Engine(saved) as engine:
+            return [await (await engine.submit(TOPIC, stream=stream)) for stream in (False, True)]
+
+    assert VirtualClock().run(main) == ["tides", "tides"]
 
 
 def test_chunks_are_the_chains_own(slow_model: Model) -> None:

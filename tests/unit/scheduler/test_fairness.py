@@ -1,4 +1,4 @@
-"""The promise of DESIGN's "Fairness", over every stretch of time in which two lanes, or two flows, stay backlogged."""
+"""The promise of fairness, over every stretch of time in which two lanes, or two flows, stay backlogged."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Road:
         self.running: list[tuple[Rider, Entry, float]] = []
         self.reals: dict[Entry, tuple[Rider, float]] = {}
         self.spans: dict[tuple[int, int], tuple[float, float]] = {}
-        """For each two that are backlogged now: how far one was behind and ahead of the other since they are."""
+        """Of each two that are backlogged now: how far one was behind and ahead since they are."""
         self.worst: dict[tuple[int, int], float] = {}
 
     def lane(self, weight: float = 1.0, cap: int | None = None) -> LaneState:
@@ -119,7 +119,7 @@ class Road:
         return any(reason is not None and reason.kind in WAITS_FOR_A_SLOT for reason in reasons)
 
     def _look(self) -> None:
-        """Over all stretches the worst lag is how far a pair's difference has swung since both are backlogged."""
+        """The worst lag of all stretches is how far a difference has swung since both are backlogged."""
         waiting = [self._backlogged(rider) for rider in self.riders]
         for pair in combinations(range(len(self.riders)), 2):
             if not (waiting[pair[0]] and waiting[pair[1]]):
@@ -145,7 +145,7 @@ class Road:
 def warm_group(
     scheduler: Scheduler, lane: LaneState, name: str, capacity: int | None = None, *, exempt: bool = False
 ) -> GroupState:
-    """An open group whose primer is through: its members are ready at once, and it needs a place to be active."""
+    """An open group whose primer is through: its members are ready at once, and need it to be active."""
     group = GroupState(name, lane, capacity=capacity, exempt=exempt)
     scheduler.open_group(group, 0.0)
     group.primer = Entry("primer", lane, group, 0.0, 0.0)
@@ -192,7 +192,9 @@ def test_lanes_that_stay_backlogged_are_served_by_weight(
     road = Road(Scheduler(slots=slots, max_active_groups=places), seed)
     for plan in plans:
         lane = road.lane(plan.weight, plan.cap)
-        road.riders.append(Rider(lane, costs(plan.size, plan.error), plan.weight, None, plan.family, plan.rests))
+        road.riders.append(
+            Rider(lane, costs(plan.size, plan.error), plan.weight, None, plan.family, plan.rests)
+        )
     road.riders.append(Rider(road.lane(), costs("alike", "right")))  # so that there is always something to do
     road.run(400 + 20 * slots)
     assert road.closest() <= 1.0 + 1e-9

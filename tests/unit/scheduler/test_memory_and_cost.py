@@ -46,22 +46,22 @@ def run_all(scheduler: Scheduler, now: float = 0.0) -> int:
     return count
 
 
-def one_group(
-    scheduler: Scheduler, lane: LaneState, followers: int, settle: float = 0.0
-) -> list[Entry]:
+def one_group(scheduler: Scheduler, lane: LaneState, followers: int, settle: float = 0.0) -> list[Entry]:
     group = GroupState("group", lane, settle=settle, capacity=3)
     scheduler.open_group(group, 0.0)
     group.primer = Watched("primer", lane, group, 0.0, None)
-    members: list[Entry] = [group.primer, *(Watched("follower", lane, group, 0.0, None) for _ in range(followers))]
+    members: list[Entry] = [
+        group.primer,
+        *(Watched("follower", lane, group, 0.0, None) for _ in range(followers)),
+    ]
     for member in members:
         scheduler.add(member, 0.0)
     scheduler.close_group(group, 0.0)
     return members
 
 
-def test_nothing_of_what_has_ended_is_held() -> None:
-    scheduler = Scheduler(slots=4)
-    dice = random.Random(1)
+def live_a_little(scheduler: Scheduler, dice: random.Random) -> list[weakref.ref[Entry]]:
+    """Let jobs come, wait, run and end in all ways; what remains of them is only watched."""
     watched: list[weakref.ref[Entry]] = []
     for _ in range(50):
         lane = scheduler.set_lane(f"lane-{dice.randrange(5)}", 1.0, None)
@@ -82,7 +82,6 @@ def test_nothing_of_what_has_ended_is_held() -> None:
                 case 0:
                     scheduler.park(entry)
                     scheduler.unpark(entry)
-                    scheduler.repark(entry)
                     scheduler.finish(entry, None)
                     scheduler.end(entry, "failed", 0.0)
                 case 1:
@@ -93,13 +92,18 @@ def test_nothing_of_what_has_ended_is_held() -> None:
                 case _:
                     scheduler.finish(entry, 1.0)
                     scheduler.end(entry, dice.choice(["succeeded", "failed"]), 0.0)
+    return watched
+
+
+def test_nothing_of_what_has_ended_is_held() -> None:
+    scheduler = Scheduler(slots=4)
+    watched = live_a_little(scheduler, random.Random(1))
     run_all(scheduler)
     scheduler.due(100.0)
     run_all(scheduler)
     assert scheduler.unfinished == 0
     assert scheduler.unfinished_groups == 0
     assert scheduler.wake_at() is None
-    del members, job, entry, leftover
     gc.collect()
     assert [one() for one in watched if one() is not None] == []
 
