@@ -438,7 +438,6 @@ def roll(machine: SchedulerMachine, dice: random.Random) -> None:
         (True, m.start),
         (m.tasks_in(State.RUNNING), lambda: m.park(which)),
         (m.tasks_in(State.PARKED), lambda: m.unpark(which)),
-        (m.tasks_in(State.RETURNING), lambda: m.repark(which)),
         (m.alive(), lambda: m.attempt_ends(which, cost, what)),
         (m.alive(), lambda: m.attempt_ends(which, cost, what)),
         (m.alive(), lambda: m.attempt_is_given_up(which, what)),
