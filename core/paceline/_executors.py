@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from typing import Any, cast
+from weakref import WeakValueDictionary
 
 from ._errors import PacelineError, UnknownName
 from ._executor import Executor, as_executor, executor_name
@@ -21,10 +22,14 @@ _FINAL = Failure(False)
 class Bound:
     """An executor under the name by which jobs know it, ready to be called."""
 
-    __slots__ = ("_classify", "execute", "name")
+    __slots__ = ("__weakref__", "_classify", "execute", "given", "name")
 
-    def __init__(self, name: str, executor: Executor, middleware: MiddlewareStack) -> None:
+    def __init__(
+        self, name: str, executor: Executor, middleware: MiddlewareStack, given: object = None
+    ) -> None:
         self.name = name
+        self.given = given
+        """What it was made from: as long as it is held, its id is not another object's."""
         self.execute: Execute = middleware.wrap(executor.execute)
         self._classify = getattr(executor, "classify", None)
 
@@ -57,6 +62,8 @@ class Executors:
         self.middleware = middleware
         self.sees_submits = middleware.sees_submits
         self._named: dict[str, Bound] = {}
+        self._given: WeakValueDictionary[int, Bound] = WeakValueDictionary()
+        """Those that came with a job, by the id of the object, while a job that has not ended uses them."""
         self._default: Bound | None = None
         if isinstance(executor, Mapping) and not isinstance(executor, Executor):
             for name, each in cast("Mapping[str, object]", executor).items():
@@ -73,10 +80,10 @@ class Executors:
         """The executor that a job asks for."""
         if wanted is None:
             if self._default is None:
-                known = ", ".join(repr(name) for name in sorted(self._named))
-                if known:
+                names = ", ".join(repr(name) for name in sorted(self._named))
+                if names:
                     raise PacelineError(
-                        f"say which executor runs the job: executor= one of {known}, or an object"
+                        f"say which executor runs the job: executor= one of {names}, or an object"
                     )
                 raise PacelineError(
                     "there is no executor: give the engine one, Engine(executor), or the job, "
@@ -88,5 +95,9 @@ class Executors:
             if bound is None:
                 raise UnknownName("executor", wanted, self._named)
             return bound
-        given = as_executor(wanted)
-        return Bound(executor_name(given), given, self.middleware)
+        known = self._given.get(id(wanted))
+        if known is not None:
+            return known
+        executor = as_executor(wanted)
+        self._given[id(wanted)] = bound = Bound(executor_name(executor), executor, self.middleware, wanted)
+        return bound

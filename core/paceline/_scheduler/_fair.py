@@ -132,6 +132,8 @@ class FairQueues:
         self.active[group] = None
 
     def _deactivate(self, group: GroupState) -> None:
+        if len(self.active) == self.max_active_groups:
+            self._openings += 1
         group.active = False
         group.lane.active -= 1
         del self.active[group]
@@ -140,8 +142,6 @@ class FairQueues:
         """A group with nothing ready needs no place among the active ones."""
         group = flow.group
         if group is not None and group.active and not group.flow.ready:
-            if len(self.active) == self.max_active_groups:
-                self._openings += 1
             self._deactivate(group)
 
     # What a job held comes back.
@@ -155,9 +155,14 @@ class FairQueues:
         else:
             lane.used -= 1
 
-    def free_slot(self) -> None:
+    def free_slot(self, entry: Entry) -> None:
         """The job's attempt was given up: its slot is free, its other places are not until it really ends."""
         self.used -= 1
+        group = entry.group
+        if group is not None and group.active and group.full:
+            # That end may never come: other groups are not to wait for it too.
+            self._deactivate(group)
+            self._offer(group.lane)
 
     def vacate(self, entry: Entry) -> None:
         """Give back its places in its lane and group."""

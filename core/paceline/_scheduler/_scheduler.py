@@ -193,7 +193,7 @@ class Scheduler:
         holds = entry.state is RUNNING
         if holds:
             self._move(entry, IDLE)
-            self.queues.free_slot()
+            self.queues.free_slot(entry)
         else:
             self._stop(entry)
         return Leftover(entry, entry.charged, holds)

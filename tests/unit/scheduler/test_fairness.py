@@ -378,3 +378,22 @@ def test_a_lane_goes_on_in_its_turn_when_its_newest_group_took_the_last_place() 
         scheduler.add(Entry("last", light, last, 0.0, 1.0), 0.0)
     started = [scheduler.next() for _ in range(4)]
     assert [entry.label for entry in started if entry] == ["last", "last", "last", "heavy-0"]
+
+
+def test_a_group_that_waits_for_an_attempt_that_hangs_keeps_no_other_group_waiting() -> None:
+    scheduler = Scheduler(slots=1)
+    lane = scheduler.set_lane("lane", 1.0, None)
+    for name, capacity in (("hanging", 1), ("other", None)):
+        group = warm_group(scheduler, lane, name, capacity)
+        for _ in range(2):
+            scheduler.add(Entry(name, lane, group, 0.0, 1.0), 0.0)
+    first = scheduler.next()
+    assert first is not None
+    leftover = scheduler.abandon(first)
+    scheduler.end(first, "failed", 0.0)
+    assert serve(scheduler, 2) == ["lane", "lane"]
+    assert scheduler.next() is None
+    scheduler.gone(leftover, None)
+    last = scheduler.next()
+    assert last is not None
+    assert last.label == "hanging"

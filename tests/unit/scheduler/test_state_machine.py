@@ -242,6 +242,9 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.model.step += 1
         leftover = self.real.abandon(task.entry)
         assert leftover.holds == (task.state is State.RUNNING)
+        group = task.group
+        if leftover.holds and group is not None and self.model.group_full(group):
+            group.active = False
         self.model.left.append((task, leftover))
         self._becomes(task, what)
 
