@@ -67,9 +67,7 @@ EVENTS: list[Event] = [
         metadata={"x": [1, None]},
         payload={"q": "?"},
     ),
-    JobStarted(
-        seq=6, time=1.5, run="r", job="j", lane="bulk", group="g", attempt=1, waited=0.5
-    ),
+    JobStarted(seq=6, time=1.5, run="r", job="j", lane="bulk", group="g", attempt=1, waited=0.5),
     JobFirstToken(seq=7, time=1.5, run="r", job="j", attempt=1),
     JobChunk(seq=8, time=1.5, run="r", job="j", attempt=1, chunk="Hel"),
     JobProgress(seq=9, time=1.5, run="r", job="j", attempt=1, message="half", fraction=0.5),
