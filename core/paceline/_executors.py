@@ -27,8 +27,8 @@ class Bound:
     def __init__(
         self, name: str, executor: Executor, middleware: MiddlewareStack, given: object = None
     ) -> None:
-        self.name = name
-        self.given = given
+        self.name: str = name
+        self.given: object = given
         """What it was made from: as long as it is held, its id is not another object's."""
         self.execute: Execute = middleware.wrap(executor.execute)
         self._classify = getattr(executor, "classify", None)
@@ -60,7 +60,7 @@ class Executors:
 
     def __init__(self, executor: object, middleware: MiddlewareStack) -> None:
         self.middleware = middleware
-        self.sees_submits = middleware.sees_submits
+        self.sees_submits: bool = middleware.sees_submits
         self._named: dict[str, Bound] = {}
         self._given: WeakValueDictionary[int, Bound] = WeakValueDictionary()
         """Those that came with a job, by the id of the object, while a job that has not ended uses them."""

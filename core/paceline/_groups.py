@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["Group", "OpenGroup", "group_of", "open_group"]
 
 
+_POLICY = GroupPolicy()
+"""What holds where nothing is said."""
+
+
 @final
 class Group:
     """A group that was accepted: its primer, its followers, and the results of them all.
@@ -217,11 +221,11 @@ class GroupArguments:
         text("group", "name", name)
         if policy is not None:
             instance(f"group {name!r}", "policy", policy, GroupPolicy)
-        self.name = name
-        self.policy = policy or GroupPolicy()
+        self.name: str = name
+        self.policy: GroupPolicy = policy or _POLICY
         self.metadata: Mapping[str, Any] = {} if metadata is None else metadata
-        self.options = given
-        self.keep = keep
+        self.options: GroupOptions = given
+        self.keep: bool = keep
 
 
 def open_group(run: Run, arguments: GroupArguments) -> Group:

@@ -24,7 +24,7 @@ class History:
     __slots__ = ("recorder",)
 
     def __init__(self, recorder: Recorder) -> None:
-        self.recorder = recorder
+        self.recorder: Recorder = recorder
 
     def run_started(self, slots: int, lanes: Mapping[str, LaneState]) -> None:
         weights = {name: lane.weight for name, lane in lanes.items()}

@@ -45,7 +45,7 @@ class JsonlSink:
         redact: Callable[[Any], object] | None = None,
         append: bool = False,
     ) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self.wants_chunks = chunks
         self._encoder = LineEncoder(content, redact)
         self._file = _open(self.path, append=append)

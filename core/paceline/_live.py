@@ -53,26 +53,26 @@ class LiveAttempt:
     )
 
     def __init__(self, run: Run, record: Record, number: int, started: float) -> None:
-        self.run = run
-        self.record = record
+        self.run: Run = run
+        self.record: Record = record
         self.job: Job = record.job
-        self.number = number
-        self.started = started
+        self.number: int = number
+        self.started: float = started
         self.task: asyncio.Task[None] | None = None
-        self.entered = False
+        self.entered: bool = False
         """Its task has taken its first step."""
-        self.live = True
+        self.live: bool = True
         """Not over, and not given up."""
-        self.finished = False
+        self.finished: bool = False
         """Its task is over (threads of its own may still work)."""
         self.leftover: Leftover | None = None
         """What it still counts for, once given up."""
         self.calls: set[ThreadCall] | None = None
         self.timers: list[asyncio.TimerHandle] | None = None
         self.usage: Usage | None = None
-        self.active_at = started
+        self.active_at: float = started
         self.first_token_at: float | None = None
-        self.waits = 0
+        self.waits: int = 0
         """How many of its awaits wait for jobs of its own engine: parked while any does."""
         self.grants: list[asyncio.Future[None]] | None = None
         """Awaits that are over, and want what was given back before they return."""

@@ -77,22 +77,22 @@ class Record(Entry):
         bound: Bound,
     ) -> None:
         super().__init__(job.id, lane, group, job.priority if group is None else group.priority, stated)
-        self.run = run
-        self.job = job
-        self.group_record = group
-        self.options = options
+        self.run: Run = run
+        self.job: Job = job
+        self.group_record: GroupRecord | None = group
+        self.options: Options = options
         self.context: Context | None = context
-        self.accepted = accepted
-        self.number = number
+        self.accepted: float = accepted
+        self.number: int = number
         """In order of acceptance."""
         self.parent: Record | None = None
         self.bound: Bound | None = bound
         """What runs it."""
         self.live: LiveAttempt | None = None
         """The attempt that runs now."""
-        self.tries = 0
+        self.tries: int = 0
         """Attempts so far."""
-        self.failures = 0
+        self.failures: int = 0
         self.started: float | None = None
         """When the last attempt started, and in `ended` when it ended."""
         self.ended: float | None = None
@@ -101,7 +101,7 @@ class Record(Entry):
         self.output: Any = None
         self.error: BaseException | None = None
         self.usage: Usage | None = None
-        self.cost = 0.0
+        self.cost: float = 0.0
         """Of all attempts that are over, in the engine's unit."""
         self.questions: tuple[Question, ...] = ()
         self.answers: dict[str, Any] | None = None
@@ -130,7 +130,7 @@ class Record(Entry):
         self.context = None
         self.bound = None
         self.options = _NO_OPTIONS  # they hold its executor, and handles to what it came after
-        self.cause = None
+        self.forget_cause()
         self.parent = None
         self.children = None
         self.questions = ()
@@ -254,20 +254,20 @@ class GroupRecord(GroupState):
             run_on_failure=policy.on_primer_failure == "run_followers",
             exempt=exempt,
         )
-        self.run = run
-        self.key = name
-        self.nth = 1
+        self.run: Run = run
+        self.key: str = name
+        self.nth: int = 1
         self.public: Group | None = None
         """The caller's hold on it, until it has ended."""
-        self.policy = policy
-        self.priority = priority
+        self.policy: GroupPolicy = policy
+        self.priority: int = priority
         self.metadata: Mapping[str, Any] = {}
         self.shared: Any = None
-        self.submitted = 0
+        self.submitted: int = 0
         """Followers so far."""
         self.unended: dict[Record, None] = {}
         """Members that have not ended, in submit order."""
-        self.announced = False
+        self.announced: bool = False
         """The release was recorded."""
         self.first_error: BaseException | None = None
         self.scope: Scope

@@ -64,8 +64,8 @@ class Recorder:
     ) -> None:
         for sink in sinks:
             _check(sink)
-        self.enabled = bool(sinks)
-        self.wants_chunks = any(_wants_chunks(sink) for sink in sinks)
+        self.enabled: bool = bool(sinks)
+        self.wants_chunks: bool = any(_wants_chunks(sink) for sink in sinks)
         self._run = run
         self._wall = wall
         self._call_later = call_later

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, final
+from typing import Any, ClassVar, Final, final
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, field_serializer
 
@@ -36,7 +36,7 @@ _WORST_FIRST: Final[tuple[Status, ...]] = (
 
 class _Part(BaseModel):
     # Built on first use: importing paceline stays cheap, and a run without a report never pays.
-    model_config = ConfigDict(frozen=True, defer_build=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, defer_build=True)
 
 
 class ErrorReport(_Part):

@@ -28,7 +28,7 @@ from ._errors import (
 from ._intake import Intake
 from ._job import Suspend
 from ._live import CURRENT, LiveAttempt
-from ._loop import hooks
+from ._loop import LoopHooks, hooks
 from ._parking import resume
 from ._record import GroupRecord, Record
 from ._room import Room
@@ -38,6 +38,9 @@ from ._stopping import cancel_children, end_group
 from ._usage import Failure
 
 if TYPE_CHECKING:
+    from random import Random
+
+    from ._executors import Executors
     from ._history import History
     from ._scheduler import LaneState
 
@@ -52,23 +55,25 @@ class Run:
     def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop) -> None:
         self.settings = settings
         self.loop = loop
-        self.hooks = hooks(loop)
-        self.context = Context()
+        self.hooks: LoopHooks = hooks(loop)
+        self.context: Context = Context()
         """For timers: else each would keep what happened to be current, a job, until it is due."""
-        self.thread = threading.get_ident()
-        self.opened = self.hooks.wall(loop.time())
-        self.id = settings.run_id or f"{int(self.opened * 1000):012x}-{self.hooks.random.getrandbits(32):08x}"
-        self.slots = settings.slots
-        self.scheduler = Scheduler(slots=settings.slots, max_active_groups=settings.max_active_groups)
-        self.history = _open_history(self)
-        self.executors = settings.executors
-        self.attempts = Attempts(self)
+        self.thread: int = threading.get_ident()
+        self.opened: float = self.hooks.wall(loop.time())
+        self.id: str = settings.run_id or _new_run_id(self.opened, self.hooks.random)
+        self.slots: int = settings.slots
+        self.scheduler: Scheduler = Scheduler(
+            slots=settings.slots, max_active_groups=settings.max_active_groups
+        )
+        self.history: History | None = _open_history(self)
+        self.executors: Executors = settings.executors
+        self.attempts: Attempts = Attempts(self)
         self.records: dict[str, Record] = {}
         """Jobs that have not ended, by id."""
         self.groups: dict[str, GroupRecord] = {}
         """Groups that have not ended, by name."""
         self.groups_opened = 0
-        self.counts = {"succeeded": 0, "failed": 0, "cancelled": 0, "skipped": 0}
+        self.counts: dict[str, int] = {"succeeded": 0, "failed": 0, "cancelled": 0, "skipped": 0}
         self.tasks: set[asyncio.Task[Any]] = set()
         """The engine's own tasks."""
         self.draining = False
@@ -81,8 +86,8 @@ class Run:
         self._named: WeakValueDictionary[str, GroupRecord] = WeakValueDictionary()
         """The last group of each name, as far as somebody holds it."""
         self._timer: asyncio.TimerHandle | None = None
-        self.room = Room(self, settings.max_pending)
-        self.intake = Intake(self)
+        self.room: Room = Room(self, settings.max_pending)
+        self.intake: Intake = Intake(self)
         for lane in settings.lanes:
             self.scheduler.set_lane(lane.name, lane.weight, lane.max_running)
 
@@ -384,6 +389,11 @@ def _leave_family(record: Record) -> None:
     if parent is not None and parent.children is not None:
         parent.children.pop(record, None)
         parent.children.update(children)
+
+
+def _new_run_id(wall: float, random: Random) -> str:
+    """An id that sorts by time."""
+    return f"{int(wall * 1000):012x}-{random.getrandbits(32):08x}"
 
 
 def _open_history(run: Run) -> History | None:

@@ -35,7 +35,7 @@ class Listener:
         self._wake: asyncio.Future[None] | None = None
         self._end = False
         self._error: Exception | None = None
-        self.heard = False
+        self.heard: bool = False
         """Whether anything came."""
 
     def put(self, chunk: object) -> None:

@@ -64,10 +64,10 @@ class Timer:
     __slots__ = ("seat", "target", "ticket", "when")
 
     def __init__(self, when: float, target: Entry | GroupState) -> None:
-        self.when = when
-        self.target = target
+        self.when: float = when
+        self.target: Entry | GroupState = target
         self.seat: Turns[Timer] | None = None
-        self.ticket = 0
+        self.ticket: int = 0
 
 
 class Entry:
@@ -92,18 +92,18 @@ class Entry:
     def __init__(
         self, label: str, lane: LaneState, group: GroupState | None, priority: float, stated: float | None
     ) -> None:
-        self.label = label
-        self.lane = lane
-        self.group = group
-        self.priority = priority
-        self.stated = stated
+        self.label: str = label
+        self.lane: LaneState = lane
+        self.group: GroupState | None = group
+        self.priority: float = priority
+        self.stated: float | None = stated
         """The cost that its submitter stated, if any."""
-        self.charged = 0.0
+        self.charged: float = 0.0
         """The reservation of the attempt that runs now."""
-        self.state = BLOCKED
+        self.state: State = BLOCKED
         self.status: Status | None = None
         """How it ended."""
-        self.blockers = 0
+        self.blockers: int = 0
         """How many edges and releases it still waits for."""
         self.after: Sequence[Node] = ()
         """What it waits for by its edges, while it does."""
@@ -112,6 +112,10 @@ class Entry:
         self.cause: Node | None = None
         """What it was skipped for."""
         self.timer: Timer | None = None
+
+    def forget_cause(self) -> None:
+        """Let go of what it was skipped for, which may hold a chain of others."""
+        self.cause = None
 
 
 class GroupState:
@@ -152,27 +156,27 @@ class GroupState:
         run_on_failure: bool = False,
         exempt: bool = False,
     ) -> None:
-        self.label = label
-        self.lane = lane
-        self.capacity = capacity
-        self.settle = settle
-        self.run_on_failure = run_on_failure
-        self.exempt = exempt
+        self.label: str = label
+        self.lane: LaneState = lane
+        self.capacity: int | None = capacity
+        self.settle: float = settle
+        self.run_on_failure: bool = run_on_failure
+        self.exempt: bool = exempt
         """Needs no place among the active groups: it belongs to a job that runs already."""
         self.flow: Flow
         self.returning: Flow | None = None
-        self.used = 0
-        self.active = False
-        self.begun = False
-        self.released = False
+        self.used: int = 0
+        self.active: bool = False
+        self.begun: bool = False
+        self.released: bool = False
         """The latch: the primer is far enough."""
-        self.opened = False
+        self.opened: bool = False
         """Released, and settled: followers may start."""
-        self.closed = False
+        self.closed: bool = False
         self.primer: Entry | None = None
         self.held: dict[Entry, None] = {}
         """Followers that wait for the release, in order."""
-        self.unfinished = 0
+        self.unfinished: int = 0
         self.outcomes: dict[str, int] = {}
         self.status: Status | None = None
         self.cause: Node | None = None
@@ -207,9 +211,9 @@ class Leftover:
     __slots__ = ("charged", "entry", "holds")
 
     def __init__(self, entry: Entry, charged: float, holds: bool) -> None:
-        self.entry = entry
-        self.charged = charged
-        self.holds = holds
+        self.entry: Entry = entry
+        self.charged: float = charged
+        self.holds: bool = holds
         """Whether it still holds a place in its lane and group (a parked attempt had given them back)."""
 
 

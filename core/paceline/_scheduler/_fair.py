@@ -24,8 +24,8 @@ class FairQueues:
     def __init__(self, slots: int, max_active_groups: int) -> None:
         self.slots = slots
         self.max_active_groups = max_active_groups
-        self.used = 0
-        self.ready = 0
+        self.used: int = 0
+        self.ready: int = 0
         self.active: dict[GroupState, None] = {}
         """Groups that have a place among the active ones, the one that has had it longest first."""
         self.lanes: dict[str, LaneState] = {}

@@ -26,9 +26,9 @@ class _Level:
     __slots__ = ("flows", "priority", "turn")
 
     def __init__(self, priority: float) -> None:
-        self.priority = priority
-        self.turn = 0.0
-        self.flows = 0
+        self.priority: float = priority
+        self.turn: float = 0.0
+        self.flows: int = 0
 
 
 class Flow:
@@ -37,16 +37,16 @@ class Flow:
     __slots__ = ("group", "jobs", "lane", "level", "ready", "seat", "ticket", "turn")
 
     def __init__(self, lane: LaneState, level: _Level, group: GroupState | None) -> None:
-        self.lane = lane
-        self.level = level
-        self.group = group
+        self.lane: LaneState = lane
+        self.level: _Level = level
+        self.group: GroupState | None = group
         self.jobs: deque[Entry] = deque()
         """In order; those that have ended meanwhile are passed over when they come up."""
-        self.ready = 0
+        self.ready: int = 0
         """How many of them have not ended."""
-        self.turn = level.turn
+        self.turn: float = level.turn
         self.seat: Turns[Flow] | None = None
-        self.ticket = 0
+        self.ticket: int = 0
         level.flows += 1
 
     def push(self, entry: Entry, *, front: bool) -> None:
@@ -105,26 +105,26 @@ class LaneState:
     )
 
     def __init__(self, label: str, weight: float = 1.0, capacity: int | None = None) -> None:
-        self.label = label
-        self.weight = weight
-        self.capacity = capacity
-        self.closed = False
-        self.used = 0
+        self.label: str = label
+        self.weight: float = weight
+        self.capacity: int | None = capacity
+        self.closed: bool = False
+        self.used: int = 0
         """Its running jobs, and its attempts that were given up but have not ended."""
-        self.ready = 0
-        self.unfinished = 0
-        self.served = 0.0
+        self.ready: int = 0
+        self.unfinished: int = 0
+        self.served: float = 0.0
         """Cost charged so far, running reservations included."""
-        self.service = 0.0
+        self.service: float = 0.0
         """The same over the weight: how far the lane's turns have come."""
-        self.active = 0
+        self.active: int = 0
         """Its active groups."""
-        self.openings = 0
+        self.openings: int = 0
         """How often places for active groups had opened when it last came back."""
         self.seat: Turns[LaneState] | None = None
-        self.ticket = 0
-        self.cost_sum = 0.0
-        self.cost_count = 0
+        self.ticket: int = 0
+        self.cost_sum: float = 0.0
+        self.cost_count: int = 0
         self.levels: dict[float, _Level] = {}
         self.flows: dict[float, Flow] = {}
         """The ungrouped flow of each priority."""

@@ -53,11 +53,11 @@ class Scheduler:
     """
 
     def __init__(self, *, slots: int, max_active_groups: int | None = None) -> None:
-        self.queues = FairQueues(slots, slots if max_active_groups is None else max_active_groups)
-        self.unfinished = 0
+        self.queues: FairQueues = FairQueues(slots, slots if max_active_groups is None else max_active_groups)
+        self.unfinished: int = 0
         """Jobs that have not ended."""
-        self.unfinished_groups = 0
-        self.states = [0] * len(State)
+        self.unfinished_groups: int = 0
+        self.states: list[int] = [0] * len(State)
         """How many jobs are in each state (ENDED: how many have ended in all)."""
         self.timers: Turns[Timer] = Turns(_when)
         """What is due at a time."""

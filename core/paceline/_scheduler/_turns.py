@@ -34,7 +34,7 @@ class Turns(Generic[T]):
         self._key = key
         self._heap: list[tuple[Any, int, T]] = []
         self._tickets = 0
-        self.live = 0
+        self.live: int = 0
         """How many items are in."""
 
     def __bool__(self) -> bool:

@@ -29,7 +29,7 @@ class ClockStalled(PacelineError):
 
     def __init__(self, now: float, tasks: Iterable[asyncio.Task[Any]]) -> None:
         self.now = now
-        self.waiting = tuple(sorted(_describe(task) for task in tasks if not task.done()))
+        self.waiting: tuple[str, ...] = tuple(sorted(_describe(task) for task in tasks if not task.done()))
         listed = "".join(f"\n  {line}" for line in self.waiting)
         super().__init__(
             f"virtual time stands still at {now!r} for ever: no timer, nothing ready, no thread at work. "

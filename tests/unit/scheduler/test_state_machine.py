@@ -419,6 +419,16 @@ def walk(seed: int, steps: int) -> None:
     machine.teardown()
 
 
+def warm_group(machine: SchedulerMachine, which: int, priority: float, cap: int | None) -> None:
+    """A group that is through with its primer: its followers are ready as soon as they come."""
+    machine.open_group(which, priority, cap, 0.0, (False, 1))
+    newest = len(machine.open_families()) - 1
+    machine.add_member(newest, [], True, None)
+    machine.release(len(machine.releasable()) - 1)
+    for _ in range(3):
+        machine.add_member(newest, [], False, None)
+
+
 def roll(machine: SchedulerMachine, dice: random.Random) -> None:
     """Something that is possible now."""
     which = dice.randrange(60)
@@ -434,6 +444,7 @@ def roll(machine: SchedulerMachine, dice: random.Random) -> None:
         (m.open_families(), lambda: m.add_member(which, after, seldom, stated)),
         (m.open_families(), lambda: m.add_member(which, after, False, stated)),
         (len(m.open_families()) < 4, lambda: m.open_group(which, priority, cap, settle, (seldom, what))),
+        (len(m.open_families()) < 6, lambda: warm_group(m, which, priority, cap)),
         (m.open_families() and seldom, lambda: m.close_group(which)),
         (m.releasable(), lambda: m.release(which)),
         (seldom, lambda: m.change_lane(which, weight, cap)),
