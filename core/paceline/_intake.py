@@ -117,7 +117,7 @@ class Intake:
             run.history.submitted(record, [node.label for node, _ in after])
         ended = run.scheduler.add(record, now, after)
         if ended:
-            run.settle(ended)
+            run.settling.settle(ended)
         return record
 
     def lane(self, name: str) -> LaneState:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextvars import Context
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
@@ -19,7 +19,6 @@ from weakref import WeakValueDictionary
 from ._attempts import Attempts
 from ._errors import (
     EngineNotOpen,
-    PacelineError,
     RunAgain,
     StreamRestarted,
     TimeLimitExceeded,
@@ -32,9 +31,10 @@ from ._loop import LoopHooks, hooks
 from ._parking import resume
 from ._record import GroupRecord, Record
 from ._room import Room
-from ._scheduler import Leftover, Node, Scheduler
+from ._scheduler import Leftover, Scheduler
 from ._settings import Settings
-from ._stopping import cancel_children, end_group
+from ._settling import Settling
+from ._stopping import cancel_children
 from ._usage import Failure
 
 if TYPE_CHECKING:
@@ -81,12 +81,11 @@ class Run:
         self.on_idle: Callable[[], object] | None = None
         """Called whenever things may have come to rest; set while the run is being closed."""
         self.on_interrupt: Callable[[KeyboardInterrupt], object] | None = None
-        self._doomed: list[tuple[GroupRecord, str]] = []
-        """Groups to cancel because of a follower that failed, once what ended with it is settled."""
         self._named: WeakValueDictionary[str, GroupRecord] = WeakValueDictionary()
         """The last group of each name, as far as somebody holds it."""
         self._timer: asyncio.TimerHandle | None = None
         self.room: Room = Room(self, settings.max_pending)
+        self.settling: Settling = Settling(self)
         self.intake: Intake = Intake(self)
         for lane in settings.lanes:
             self.scheduler.set_lane(lane.name, lane.weight, lane.max_running)
@@ -154,7 +153,7 @@ class Run:
                 self._suspended(record, output)
             else:
                 record.output = output
-                self.settle(self.scheduler.end(record, "succeeded", now))
+                self.settling.settle(self.scheduler.end(record, "succeeded", now))
         elif failure is None:
             self._again(record, cast("RunAgain", error).payload)
         else:
@@ -175,7 +174,7 @@ class Run:
             record.cost += cost - leftover.charged
         self.scheduler.gone(leftover, cost)
         if record.lane.closed:
-            self._forget_lane(record.lane)
+            self.settling.forget_lane(record.lane)
         self.dispatch()
 
     def _failed(self, record: Record, error: BaseException, failure: Failure, live: LiveAttempt) -> None:
@@ -185,7 +184,7 @@ class Run:
         if policy is None or not failure.retryable or record.failures >= policy.attempts:
             record.error = error
             cancel_children(self, record, "its parent failed")
-            self.settle(self.scheduler.end(record, "failed", now))
+            self.settling.settle(self.scheduler.end(record, "failed", now))
             return
         delay = max(policy.delay(record.failures, self.hooks.random), failure.retry_after or 0.0)
         record.close_attempt("failed", error)
@@ -212,79 +211,13 @@ class Run:
         self.scheduler.suspend(record)
         if self.history is not None:
             self.history.suspended(record)
-        self._rested(record)
+        self.settling.rested(record)
 
     def _restart_streams(self, record: Record) -> None:
         for listener in tuple(record.listeners or ()):
             if listener.heard:
                 listener.end(StreamRestarted(record.job.id, record.tries))
                 record.listeners.remove(listener)  # type: ignore[union-attr]  # it is in
-
-    # Jobs and groups end.
-
-    def settle(self, ended: Sequence[Node]) -> None:
-        """Take in that these jobs and groups have ended, in this order."""
-        for node in ended:
-            if type(node) is Record:
-                self._settle_job(node)
-            else:
-                self._settle_group(cast("GroupRecord", node))
-        while self._doomed:
-            group, reason = self._doomed.pop()
-            end_group(self, group, reason)
-
-    def _settle_job(self, record: Record) -> None:
-        status = record.status
-        assert status is not None
-        if status == "skipped":
-            record.error = _error_of(record.cause)
-        self.counts[status] += 1
-        del self.records[record.label]  # not job.id: an executor could have changed it
-        if record.parent is not None or record.children:
-            _leave_family(record)
-        record.drop_work()
-        if self.history is not None:
-            self.history.ended(record, record.cost if record.tries else None)
-        if record.lane.closed:
-            self._forget_lane(record.lane)
-        group = record.group_record
-        if group is not None:
-            group.unended.pop(record, None)
-            if record is group.primer:
-                self._announce_release(group, "complete" if status == "succeeded" else "primer_failure")
-            if status != "succeeded":
-                group.first_error = group.first_error or record.error
-            cancels = group.policy.on_follower_failure == "cancel_group"
-            if cancels and status == "failed" and record is not group.primer:
-                self._doomed.append((group, f"follower {record.job.name!r} failed"))
-        if group is not None or record.on_rest is not None or record.listeners is not None:
-            self._rested(record)
-
-    def _rested(self, record: Record) -> None:
-        """The job has ended or is suspended: tell whoever waits for that."""
-        if record.listeners is not None:
-            listeners, record.listeners = record.listeners, None
-            for listener in listeners:
-                listener.end()
-        if record.on_rest is not None:
-            on_rest, record.on_rest = record.on_rest, None
-            for callback in on_rest:
-                callback()
-        if record.group_record is not None and record.group_record.on_member:
-            for tell in tuple(record.group_record.on_member):
-                tell(record)
-
-    def _settle_group(self, group: GroupRecord) -> None:
-        del self.groups[group.label]
-        group.public = None
-        if self.history is not None:
-            self.history.group_ended(group)
-        self.executors.middleware.end(group.scope, group.first_error)
-        if group.lane.closed:
-            self._forget_lane(group.lane)
-        on_end, group.on_end = group.on_end, []
-        for callback in on_end:
-            callback()
 
     # Release.
 
@@ -308,14 +241,8 @@ class Run:
             return
         if group.policy.release == "first_token":
             self.scheduler.release(group, self.loop.time())
-            self._announce_release(group, "first_token")
+            self.settling.announce_release(group, "first_token")
             self.dispatch()
-
-    def _announce_release(self, group: GroupRecord, by: Any) -> None:
-        if group.released and not group.announced:
-            group.announced = True
-            if self.history is not None:
-                self.history.group_released(group, by)
 
     def enter_group(self, group: GroupRecord) -> None:
         """Take in a group and give it its positional key: its name, or `name#n` for the nth of that name.
@@ -335,20 +262,13 @@ class Run:
         lane.closed = True
         if self.history is not None:
             self.history.lane_changed(lane)
-        self._forget_lane(lane)
-
-    def _forget_lane(self, lane: LaneState) -> None:
-        over = lane.closed and not lane.unfinished and not lane.used
-        # An open group may be between two of its members.
-        over = over and not any(group.lane is lane for group in self.groups.values())
-        if over and self.scheduler.lanes.get(lane.label) is lane:
-            self.scheduler.drop_lane(lane)
+        self.settling.forget_lane(lane)
 
     def close_group(self, group: GroupRecord) -> None:
         """The group takes no more members."""
         ended = self.scheduler.close_group(group, self.loop.time())
-        self._announce_release(group, "no_primer")
-        self.settle(ended)
+        self.settling.announce_release(group, "no_primer")
+        self.settling.settle(ended)
         for tell in tuple(group.on_close):
             tell()
         self.dispatch()
@@ -381,16 +301,6 @@ class Run:
                 raise
 
 
-def _leave_family(record: Record) -> None:
-    """Its parent lets go of it and takes its children, which are cancelled with that one from now on."""
-    parent, children = record.parent, record.children or {}
-    for child in children:
-        child.parent = parent
-    if parent is not None and parent.children is not None:
-        parent.children.pop(record, None)
-        parent.children.update(children)
-
-
 def _new_run_id(wall: float, random: Random) -> str:
     """An id that sorts by time."""
     return f"{int(wall * 1000):012x}-{random.getrandbits(32):08x}"
@@ -408,12 +318,3 @@ def _open_history(run: Run) -> History | None:
         run.settings.sinks, run=run.id, wall=lambda: wall(loop.time()), call_later=loop.call_later
     )
     return History(recorder)
-
-
-def _error_of(cause: Node | None) -> BaseException:
-    """Why something was skipped: the error of what it waited for."""
-    if isinstance(cause, Record):
-        return cause.error if cause.error is not None else cause.failure()
-    if isinstance(cause, GroupRecord):
-        return cause.first_error or PacelineError(f"group {cause.label!r} ended {cause.status}")
-    return PacelineError("what it waited for did not succeed")

@@ -47,7 +47,7 @@ def end_group(run: Run, group: GroupRecord, reason: str) -> None:
     """The same, while something else is being settled: what may start now starts later."""
     if group.status is None:
         _cancel_all(run, tuple(group.unended), reason)
-        run.settle(run.scheduler.close_group(group, run.loop.time()))
+        run.settling.settle(run.scheduler.close_group(group, run.loop.time()))
 
 
 def cancel_everything(run: Run, reason: str) -> None:
@@ -73,7 +73,7 @@ def pass_deadline(run: Run, record: Record, seconds: float) -> None:
         run.attempts.give_up(record.live, "deadline")
     children = tuple(record.children or ())
     record.error = error
-    run.settle(run.scheduler.end(record, "failed", run.loop.time()))
+    run.settling.settle(run.scheduler.end(record, "failed", run.loop.time()))
     _cancel_all(run, children, f"its parent {record.job.name!r} passed its deadline")
     run.dispatch()
 
@@ -91,4 +91,4 @@ def _cancel_all(run: Run, records: Iterable[Record], reason: str, grace: float |
         if record.live is not None:
             run.attempts.give_up(record.live, "cancelled", grace)
         record.error = JobCancelled(record.job.id, record.job.name, why)
-        run.settle(run.scheduler.end(record, "cancelled", run.loop.time()))
+        run.settling.settle(run.scheduler.end(record, "cancelled", run.loop.time()))

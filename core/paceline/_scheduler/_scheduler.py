@@ -272,8 +272,6 @@ class Scheduler:
                 self._leave_group(node, ended, now)
             dependents, node.dependents = node.dependents, None
             for entry, needs_success in (dependents or {}).items():
-                if entry.state is not BLOCKED:
-                    continue
                 if needs_success and node.status != "succeeded":
                     self._disconnect(entry)
                     self._mark(entry, "skipped", node)

@@ -402,8 +402,8 @@ TestSchedulerAgainstTheModel.settings = settings(max_examples=100, stateful_step
 @pytest.mark.parametrize("seed", range(8))
 def test_random_lives_agree_with_the_model(seed: int) -> None:
     """What hypothesis seldom reaches: many jobs parked, returning, given up and tried again at once."""
-    for number in range(60):
-        walk(60 * seed + number, 120)
+    for number in range(30):
+        walk(30 * seed + number, 100)
 
 
 def walk(seed: int, steps: int) -> None:

@@ -1,0 +1,123 @@
+"""What follows from the end of a job or group: records, counts, families, and whoever waits is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from ._errors import PacelineError
+from ._record import GroupRecord, Record
+from ._stopping import end_group
+
+if TYPE_CHECKING:
+    from ._run import Run
+    from ._scheduler import LaneState, Node
+
+__all__ = ["Settling"]
+
+
+class Settling:
+    """Takes in, for one run, what the scheduler says has ended."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._doomed: list[tuple[GroupRecord, str]] = []
+        """Groups to cancel because of a follower that failed, once what ended with it is settled."""
+
+    def settle(self, ended: Sequence[Node]) -> None:
+        """Take in that these jobs and groups have ended, in this order."""
+        for node in ended:
+            if type(node) is Record:
+                self._settle_job(node)
+            else:
+                self._settle_group(cast("GroupRecord", node))
+        while self._doomed:
+            group, reason = self._doomed.pop()
+            end_group(self._run, group, reason)
+
+    def _settle_job(self, record: Record) -> None:
+        status = record.status
+        assert status is not None
+        if status == "skipped":
+            record.error = _error_of(record.cause)
+        self._run.counts[status] += 1
+        del self._run.records[record.label]  # not job.id: an executor could have changed it
+        if record.parent is not None or record.children:
+            _leave_family(record)
+        record.drop_work()
+        if self._run.history is not None:
+            self._run.history.ended(record, record.cost if record.tries else None)
+        if record.lane.closed:
+            self.forget_lane(record.lane)
+        group = record.group_record
+        if group is not None:
+            group.unended.pop(record, None)
+            if record is group.primer:
+                self.announce_release(group, "complete" if status == "succeeded" else "primer_failure")
+            if status != "succeeded":
+                group.first_error = group.first_error or record.error
+            cancels = group.policy.on_follower_failure == "cancel_group"
+            if cancels and status == "failed" and record is not group.primer:
+                self._doomed.append((group, f"follower {record.job.name!r} failed"))
+        if group is not None or record.on_rest is not None or record.listeners is not None:
+            self.rested(record)
+
+    def rested(self, record: Record) -> None:
+        """The job has ended or is suspended: tell whoever waits for that."""
+        if record.listeners is not None:
+            listeners, record.listeners = record.listeners, None
+            for listener in listeners:
+                listener.end()
+        if record.on_rest is not None:
+            on_rest, record.on_rest = record.on_rest, None
+            for callback in on_rest:
+                callback()
+        if record.group_record is not None and record.group_record.on_member:
+            for tell in tuple(record.group_record.on_member):
+                tell(record)
+
+    def _settle_group(self, group: GroupRecord) -> None:
+        del self._run.groups[group.label]
+        group.public = None
+        if self._run.history is not None:
+            self._run.history.group_ended(group)
+        self._run.executors.middleware.end(group.scope, group.first_error)
+        if group.lane.closed:
+            self.forget_lane(group.lane)
+        on_end, group.on_end = group.on_end, []
+        for callback in on_end:
+            callback()
+
+    def announce_release(self, group: GroupRecord, by: Any) -> None:
+        """Record the release of a group, once."""
+        if group.released and not group.announced:
+            group.announced = True
+            if self._run.history is not None:
+                self._run.history.group_released(group, by)
+
+    def forget_lane(self, lane: LaneState) -> None:
+        """Let go of a closed lane with its last job."""
+        over = lane.closed and not lane.unfinished and not lane.used
+        # An open group may be between two of its members.
+        over = over and not any(group.lane is lane for group in self._run.groups.values())
+        if over and self._run.scheduler.lanes.get(lane.label) is lane:
+            self._run.scheduler.drop_lane(lane)
+
+
+def _leave_family(record: Record) -> None:
+    """Its parent lets go of it and takes its children, which are cancelled with that one from now on."""
+    parent, children = record.parent, record.children or {}
+    for child in children:
+        child.parent = parent
+    if parent is not None and parent.children is not None:
+        parent.children.pop(record, None)
+        parent.children.update(children)
+
+
+def _error_of(cause: Node | None) -> BaseException:
+    """Why something was skipped: the error of what it waited for."""
+    if isinstance(cause, Record):
+        return cause.error if cause.error is not None else cause.failure()
+    if isinstance(cause, GroupRecord):
+        return cause.first_error or PacelineError(f"group {cause.label!r} ended {cause.status}")
+    return PacelineError("what it waited for did not succeed")
