@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from ._context import JobContext
 from ._errors import AttemptTimeout, IdleTimeout, TimeLimitExceeded
 from ._live import CURRENT, LiveAttempt, ThreadCall
+from ._parking import free_waits
 from ._threads import Threads
 from ._usage import Usage
 
@@ -96,10 +97,12 @@ class Attempts:
         live.live = False
         self._clear_limits(live)
         record.live = None
+        free_waits(live)
         record.ended = self._loop.time()
         live.leftover = run.scheduler.abandon(record)
         if not live.entered:
             # Cancelled before its first step, a task never runs any of its coroutine: nobody would report.
+            run.keep(task)
             task.cancel()
             live.task = None
             run.scheduler.gone(live.leftover, 0.0)

@@ -18,6 +18,9 @@ __all__ = ["abort", "drain", "finish"]
 
 _log = logging.getLogger("paceline")
 
+SINKS_CLOSE = 1.0
+"""Seconds that sinks have at least to write what they hold, however short `grace` is for jobs."""
+
 
 async def drain(run: Run) -> None:
     """Let all that was accepted end; a suspended job stays as it is, and what waits for one is cancelled."""
@@ -64,6 +67,8 @@ async def finish(run: Run, scope: Scope, error: BaseException | None) -> None:
         record.stop_clock()
     for task in run.tasks:
         task.cancel()
+    if run.tasks:
+        await asyncio.wait(run.tasks, timeout=run.settings.grace)
     await _close_sinks(run)
 
 
@@ -74,8 +79,13 @@ async def _grace(run: Run) -> None:
 
 async def _until(run: Run, is_so: Callable[[], bool], timeout: float | None = None) -> None:
     """Wait until the run has come that far, or the time is over."""
-    if is_so():
-        return
+    # Looked at again after each wait: whoever was told first may have changed it, by a reply for instance.
+    while not is_so():
+        if not await _came_to(run, is_so, timeout):
+            return
+
+
+async def _came_to(run: Run, is_so: Callable[[], bool], timeout: float | None) -> bool:
     reached: asyncio.Future[None] = run.loop.create_future()
 
     def look() -> None:
@@ -87,6 +97,7 @@ async def _until(run: Run, is_so: Callable[[], bool], timeout: float | None = No
         await asyncio.wait([reached], timeout=timeout)
     finally:
         run.on_idle = None
+    return reached.done()
 
 
 async def _close_sinks(run: Run) -> None:
@@ -101,6 +112,6 @@ async def _close_sinks(run: Run) -> None:
 
     run.hooks.thread_started()
     recorder.start_close(lambda: run.hooks.deliver(0, tell, thread=True))
-    await asyncio.wait([closed], timeout=run.settings.grace)
+    await asyncio.wait([closed], timeout=max(run.settings.grace, SINKS_CLOSE))
     if recorder.unfinished:
         _log.warning("sinks that had not written everything in time: %s", ", ".join(recorder.unfinished))

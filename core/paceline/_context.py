@@ -149,10 +149,10 @@ class JobContext:
         """Submit a child of this job, to its lane unless told otherwise; cancelled with its parent.
 
         Raises:
-            EngineNotOpen: if this attempt was given up.
+            EngineNotOpen: if this attempt is over or was given up.
         """
         if not self._live.live:
-            raise EngineNotOpen(f"job {self.job.id} has been given up; it cannot spawn another")
+            raise EngineNotOpen(f"job {self.job.id} has ended or was given up; it cannot spawn another")
         options.setdefault("lane", self.job.lane)
         return Handle(await self._live.run.intake.submit(payload, options, self._live))
 

@@ -165,7 +165,11 @@ class Engine:
             UnknownName: if the lane or the executor is not there; the message lists those that are.
             Closed: if the lane takes no more jobs.
             KeyConflict: if the key belongs to a job with another payload.
-            EngineNotOpen, WrongLoop: if the engine is not open, or is open in another event loop.
+            NoAdapter: if nothing can run the executor; PacelineError: if there is none, or `after` names a
+                job of another engine.
+            ValueError, TypeError: if an option is out of range or of the wrong kind.
+            EngineNotOpen, WrongLoop: if the engine is not open, is closing, or is open in another event loop,
+                or if the job that submits has been given up.
         """
         return Handle(await self._open("submit").intake.submit(payload, options))
 
@@ -176,7 +180,7 @@ class Engine:
             raise EngineNotOpen("submit_threadsafe: the engine is closed")
         return submit_threadsafe(run, payload, options)
 
-    async def map(
+    def map(
         self,
         payloads: Iterable[Any] | AsyncIterable[Any],
         *,
@@ -189,6 +193,10 @@ class Engine:
         Payloads are taken lazily: at most `window` jobs (default: twice the slots) are submitted and not yet
         yielded, so memory stays constant over any number. If taking a payload raises, the results of those
         before it are yielded first. Leaving the loop cancels what is unfinished (close it with `aclose`).
+
+        Raises:
+            ValueError, TypeError: if an option is out of range or of the wrong kind.
+            UnknownName, Closed, NoAdapter, EngineNotOpen, WrongLoop: as for `submit`.
         """
         run = self._open("map")
         run.check("map")
@@ -199,12 +207,7 @@ class Engine:
             raise ValueError("map: a key names one job; the items of a map are named by their position")
         name = given.name or "map"
         given.name = None
-        results = map_payloads(run, payloads, given, name=name, ordered=ordered, window=size)
-        try:
-            async for result in results:
-                yield result
-        finally:
-            await results.aclose()
+        return map_payloads(run, payloads, given, name=name, ordered=ordered, window=size)
 
     # Groups.
 
@@ -247,6 +250,9 @@ class Engine:
         """Open a group whose members arrive over time: `async with engine.open_group("name") as group`.
 
         With `keep_results=False` the group forgets followers as they end, so that it may take any number.
+
+        Raises:
+            NameTaken, UnknownName, Closed, EngineNotOpen, WrongLoop: as for `submit_group`, on entering.
         """
         return OpenGroup(
             self._open("open_group"), GroupArguments(name, policy, metadata, options, keep=keep_results)

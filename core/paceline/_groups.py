@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, final
@@ -13,7 +14,7 @@ from ._handles import Handle, record_of, rest
 from ._job import JobResult, Role, Status
 from ._middleware import Scope
 from ._options import GroupOptions, Options
-from ._parking import wait
+from ._parking import come_back, wait, waiting
 from ._policies import GroupPolicy
 from ._record import GroupRecord, Record
 from ._stopping import cancel_group
@@ -111,17 +112,22 @@ class Group:
     async def as_completed(self) -> AsyncGenerator[JobResult, None]:
         """Yield each member's result as it ends or is suspended, until all do and the group is closed."""
         group = self._group
-        ready: dict[Record, None] = {}  # once each: one that was answered meanwhile may have ended by now
+        ready: OrderedDict[Record, None] = (
+            OrderedDict()
+        )  # once each: one that was answered meanwhile may have ended by now
         for handle in self._members():
             record = record_of(handle)
             if record.resting:
                 ready[record] = None
         wake = asyncio.Event()
+        live = waiting(group.run)
 
         def tell(record: Record | None = None) -> None:
             if record is not None:
                 ready[record] = None
             wake.set()
+            if live is not None:
+                come_back(group.run, live)
 
         group.on_member.append(tell)
         group.on_end.append(tell)
@@ -129,8 +135,7 @@ class Group:
         try:
             while True:
                 while ready:
-                    record = next(iter(ready))
-                    del ready[record]
+                    record, _ = ready.popitem(last=False)
                     yield record.result()
                 if group.closed and all(record.resting for record in group.unended):
                     return
@@ -158,10 +163,6 @@ class Group:
         if group.closed or group.status is not None:
             raise Closed("group", self.name, "submit another group, or keep this one open longer")
         parent = self._parent
-        if parent is not None and parent.leftover is not None:
-            raise EngineNotOpen(
-                f"job {parent.record.label} has been given up; its group {self.name!r} takes no more"
-            )
         run = group.run
         options = self._options if name is None else self._options.named(name)
         key = f"{group.key}/primer"
@@ -244,6 +245,7 @@ def open_group(run: Run, arguments: GroupArguments) -> Group:
     group = GroupRecord(run, name, lane, arguments.policy, options.priority, exempt=parent is not None)
     group.metadata = arguments.metadata
     group.after = run.intake.edges(options.after)
+    options.after = ()
     parent_id = None if parent is None else parent.job.id
     run.groups_opened += 1
     scope_id = f"{run.id}/{run.groups_opened}/{name}"

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING, Any, final
 
+from ._checks import number
 from ._errors import PacelineError
 from ._job import JobResult, Question, Status
 from ._parking import come_back, wait, waiting
@@ -58,6 +59,8 @@ class Handle:
         """
         if self._record.status is not None:
             return False
+        if grace is not None:
+            number("cancel", "grace", grace)
         self._record.run.check("handle.cancel")
         return cancel(self._record.run, self._record, reason, grace)
 
@@ -140,9 +143,12 @@ def _waiter(run: Run, awaited: list[Record]) -> LiveAttempt | None:
 
 async def rest(records: Iterable[Record]) -> None:
     """Wait until all of these jobs have ended or are suspended; inside a job of the same run, parked."""
-    open_records = [record for record in records if not record.resting]
-    if not open_records:
-        return
+    records = tuple(records)
+    while open_records := [record for record in records if not record.resting]:
+        await _rest_once(open_records)
+
+
+async def _rest_once(open_records: list[Record]) -> None:
     run = open_records[0].run
     run.check("awaiting a job")
     live = _waiter(run, open_records)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, cast
 
 from . import _events as events
-from ._job import ErrorInfo, Question
+from ._job import Question, describe
 from ._recorder import Recorder
 from ._usage import Usage
 
@@ -149,6 +149,5 @@ class History:
 def _text(error: BaseException | None) -> events.ErrorText | None:
     if error is None:
         return None
-
-    info = ErrorInfo.of(error)
-    return events.ErrorText(type=info.type, message=info.message)
+    kind, message = describe(error)
+    return events.ErrorText(type=kind, message=message)

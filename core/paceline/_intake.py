@@ -73,8 +73,7 @@ class Intake:
     ) -> Record:
         """Hand a job to the scheduler; what may start is dispatched by the caller."""
         run = self._run
-        if run.draining and parent is None:
-            raise EngineNotOpen("the engine is closing and takes no more jobs")
+        self._admit(parent)
         bound = run.executors.bind(options.executor)
         now = run.loop.time()
         self._number = number = self._number + 1
@@ -119,6 +118,13 @@ class Intake:
         if ended:
             run.settling.settle(ended)
         return record
+
+    def _admit(self, parent: LiveAttempt | None) -> None:
+        """Refuse what comes from a job that was given up, or from outside while the engine closes."""
+        if parent is not None and parent.cancelled:
+            raise EngineNotOpen(f"job {parent.record.label} has been given up; it cannot submit another")
+        if parent is None and self._run.draining:
+            raise EngineNotOpen("the engine is closing and takes no more jobs")
 
     def lane(self, name: str) -> LaneState:
         """The lane of that name, if it takes jobs."""

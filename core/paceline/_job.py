@@ -18,6 +18,7 @@ __all__ = [
     "Status",
     "StreamLagged",
     "Suspend",
+    "describe",
 ]
 
 Status: TypeAlias = Literal["waiting", "running", "suspended", "succeeded", "failed", "cancelled", "skipped"]
@@ -108,12 +109,15 @@ class ErrorInfo:
 
     @classmethod
     def of(cls, error: BaseException) -> "ErrorInfo":
-        """Describe an exception."""
-        kind = type(error)
-        name = (
-            kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-        )
-        return cls(name, _text(error), _traceback(error), error)
+        """Describe an exception, traceback included."""
+        return cls(*describe(error), _traceback(error), error)
+
+
+def describe(error: BaseException) -> tuple[str, str]:
+    """The type of an exception, as people write it, and its message."""
+    kind = type(error)
+    public = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return public, _text(error)
 
 
 def _text(error: BaseException) -> str:

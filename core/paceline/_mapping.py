@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ._errors import EngineNotOpen
 from ._job import JobResult
 from ._options import Options
-from ._parking import wait
+from ._parking import come_back, wait, waiting
 from ._stopping import cancel
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ class _Mapping:
         self._room = asyncio.Event()
         self.changed = asyncio.Event()
         """There may be something to yield, or the source is over."""
-        self.open: dict[Record, None] = {}
+        self._waiter = waiting(run)
+        self.open: OrderedDict[Record, None] = OrderedDict()
         """Submitted and not yet yielded, in order."""
         self.over = False
         self.error: BaseException | None = None
@@ -109,6 +110,8 @@ class _Mapping:
         def rested() -> None:
             self._rested.append(record)
             self.changed.set()
+            if self._waiter is not None:
+                come_back(run, self._waiter)
 
         if record.resting:
             rested()

@@ -50,12 +50,16 @@ def come_back(run: Run, live: LiveAttempt) -> None:
 
 def resume(run: Run, live: LiveAttempt) -> None:
     """The scheduler gave a parked job back what it held: let the awaits that are over return."""
+    free_waits(live)
+    if live.waits:
+        run.loop.call_soon(_park_again, run, live)
+
+
+def free_waits(live: LiveAttempt) -> None:
     grants, live.grants = live.grants, None
     for grant in grants or ():
         if not grant.done():
             grant.set_result(None)
-    if live.waits:
-        run.loop.call_soon(_park_again, run, live)
 
 
 def _park(run: Run, live: LiveAttempt) -> None:

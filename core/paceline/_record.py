@@ -9,7 +9,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, cast
 
 from ._errors import JobCancelled, JobError, JobFailed, JobSkipped, JobSuspended
-from ._job import Attempt, ErrorInfo, Job, JobResult, Question, Status
+from ._job import Attempt, ErrorInfo, Job, JobResult, Question, Status, describe
 from ._options import Options
 from ._policies import GroupPolicy
 from ._scheduler import Edge, Entry, GroupState, LaneState, State
@@ -215,8 +215,8 @@ class Record(Entry):
 
 
 def _said(error: BaseException) -> str:
-    info = ErrorInfo.of(error)
-    return f"{info.type}: {info.message}" if info.message else info.type
+    kind, message = describe(error)
+    return f"{kind}: {message}" if message else kind
 
 
 class GroupRecord(GroupState):

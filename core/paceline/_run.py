@@ -8,7 +8,6 @@ Nothing here waits. What is async (awaiting handles, draining) waits for callbac
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections.abc import Callable
 from contextvars import Context
@@ -28,7 +27,7 @@ from ._intake import Intake
 from ._job import Suspend
 from ._live import CURRENT, LiveAttempt
 from ._loop import LoopHooks, hooks
-from ._parking import resume
+from ._parking import free_waits, resume
 from ._record import GroupRecord, Record
 from ._room import Room
 from ._scheduler import Leftover, Scheduler
@@ -45,8 +44,6 @@ if TYPE_CHECKING:
     from ._scheduler import LaneState
 
 __all__ = ["Run"]
-
-_log = logging.getLogger("paceline")
 
 
 class Run:
@@ -84,6 +81,7 @@ class Run:
         self._named: WeakValueDictionary[str, GroupRecord] = WeakValueDictionary()
         """The last group of each name, as far as somebody holds it."""
         self._timer: asyncio.TimerHandle | None = None
+        self._due_at = 0.0
         self.room: Room = Room(self, settings.max_pending)
         self.settling: Settling = Settling(self)
         self.intake: Intake = Intake(self)
@@ -124,9 +122,10 @@ class Run:
             if timer is not None:
                 timer.cancel()
                 self._timer = None
-        elif timer is None or timer.when() != when:
+        elif timer is None or self._due_at != when:  # not timer.when(): uvloop rounds it
             if timer is not None:
                 timer.cancel()
+            self._due_at = when
             self._timer = self.loop.call_at(when, self._due, when, context=self.context)
 
     def _due(self, when: float) -> None:
@@ -141,6 +140,7 @@ class Run:
         """An attempt ended by itself: say what becomes of its job."""
         record = live.record
         record.live = None
+        free_waits(live)
         record.ended = now = self.loop.time()
         failure = None
         if error is not None and not isinstance(error, RunAgain):
@@ -155,7 +155,7 @@ class Run:
                 record.output = output
                 self.settling.settle(self.scheduler.end(record, "succeeded", now))
         elif failure is None:
-            self._again(record, cast("RunAgain", error).payload)
+            self._again(record, cast("RunAgain", error).payload, live)
         else:
             self._failed(record, error, failure, live)
             if isinstance(error, KeyboardInterrupt) and self.on_interrupt is not None:
@@ -194,11 +194,11 @@ class Run:
         self.scheduler.retry(record, now + delay)
         cancel_children(self, record, "its parent is tried again")
 
-    def _again(self, record: Record, payload: object) -> None:
+    def _again(self, record: Record, payload: object, live: LiveAttempt) -> None:
         record.close_attempt("again")
         record.job = replace(record.job, payload=payload)
         if self.history is not None:
-            self.history.retried(record, None, 0.0, None)
+            self.history.retried(record, None, 0.0, live.usage)
         self._restart_streams(record)
         self.scheduler.again(record)
         cancel_children(self, record, "its parent is run again")

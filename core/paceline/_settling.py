@@ -79,6 +79,7 @@ class Settling:
     def _settle_group(self, group: GroupRecord) -> None:
         del self._run.groups[group.label]
         group.public = None
+        group.after = ()
         if self._run.history is not None:
             self._run.history.group_ended(group)
         self._run.executors.middleware.end(group.scope, group.first_error)

@@ -42,7 +42,7 @@ from ._waiting import WaitReason, why
 __all__ = ["Scheduler"]
 
 _NO_ENDS: tuple[Node, ...] = ()
-_ON_THE_WAY = (READY, RUNNING, PARKED, RETURNING, IDLE, BACKOFF)
+_ON_THE_WAY = (READY, RUNNING, RETURNING, IDLE, BACKOFF)
 
 
 class Scheduler:
@@ -381,7 +381,8 @@ class Scheduler:
     @property
     def at_rest(self) -> bool:
         """Whether nothing can go on by itself: what is unfinished waits for an answer or for a caller."""
-        return not self._settling and not any(self.states[state] for state in _ON_THE_WAY)
+        stuck = not self.states[PARKED] or self.states[SUSPENDED]
+        return bool(stuck) and not self._settling and not any(self.states[state] for state in _ON_THE_WAY)
 
     def why(self, entry: Entry) -> WaitReason | None:
         """What holds this job now; None where nothing does: it runs or has ended."""

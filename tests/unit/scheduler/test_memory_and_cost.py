@@ -124,14 +124,43 @@ def test_backoffs_that_were_cancelled_leave_nothing_until_they_would_be_due() ->
     scheduler = Scheduler(slots=1)
     lane = scheduler.set_lane("lane", 1.0, None)
     before = held(scheduler)
-    for _ in range(1000):
+    for number in range(1000):
         job = Entry("job", lane, None, 0.0, None)
         scheduler.add(job, 0.0)
         assert scheduler.next() is job
         scheduler.finish(job, None)
         scheduler.retry(job, 3600.0)
+        if number > 1:
+            scheduler.end(job, "cancelled", 0.0)
+    assert held(scheduler) < before + 200
+
+
+def test_jobs_that_were_cancelled_are_forgotten_by_what_they_waited_for() -> None:
+    scheduler = Scheduler(slots=1)
+    lane = scheduler.set_lane("lane", 1.0, None)
+    first = Entry("first", lane, None, 0.0, None)
+    scheduler.add(first, 0.0)
+    for _ in range(100):
+        job = Entry("job", lane, None, 0.0, None)
+        scheduler.add(job, 0.0, [(first, True)])
         scheduler.end(job, "cancelled", 0.0)
-    assert held(scheduler) < before + 50
+    assert not first.dependents
+
+
+def test_a_lane_that_leaves_its_queue_and_comes_back_leaves_nothing_there() -> None:
+    scheduler = Scheduler(slots=1)
+    ahead = scheduler.set_lane("ahead", 1.0, None)
+    scheduler.add(Entry("costly", ahead, None, 0.0, 1e6), 0.0)
+    assert run_all(scheduler) == 1
+    for number in range(3):
+        behind = scheduler.set_lane(f"behind-{number}", 1.0, None)
+        scheduler.add(Entry("job", behind, None, 0.0, None), 0.0)
+    before = held(scheduler)
+    for _ in range(1000):
+        job = Entry("job", ahead, None, 0.0, None)
+        scheduler.add(job, 0.0)
+        scheduler.end(job, "cancelled", 0.0)
+    assert held(scheduler) < before + 100
 
 
 def test_lanes_that_come_and_go_leave_nothing() -> None:

@@ -328,7 +328,9 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert real.states == [len(self.tasks_in(state)) for state in State]
         assert real.unfinished == sum(t.status is None for t in model.tasks)
         assert real.unfinished_groups == sum(f.status is None for f in model.families)
-        assert real.at_rest == (all(t.state in AT_REST for t in model.tasks) and not model.settling())
+        stuck = not self.tasks_in(State.PARKED) or self.tasks_in(State.SUSPENDED)
+        still = all(t.state in AT_REST or t.state is State.PARKED for t in model.tasks)
+        assert real.at_rest == (bool(stuck) and still and not model.settling())
         assert real.wake_at() == min(model.times(), default=None)
 
     @invariant()
@@ -348,6 +350,8 @@ class SchedulerMachine(RuleBasedStateMachine):
     @invariant()
     def every_wait_has_its_reason(self) -> None:
         lanes = {t.lane for t in self.model.runnable()}
+        next_lanes = {t.lane for t in self.model.tasks if self._kind(t) == "slot"}
+        assert len(next_lanes) == bool(lanes), "one lane waits for nothing but a slot, others for their turn"
         fixed = {State.BACKOFF: "backoff", State.PARKED: "children", State.SUSPENDED: "reply"}
         for task in self.model.tasks:
             kind = self._kind(task)
