@@ -1,6 +1,7 @@
 """Nothing of the developer's machine reaches a test, and core never blocks the loop."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,9 @@ from hypothesis import settings
 settings.register_profile("desk", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "desk")
+
+# A shell that starts the tests in the background has them, and all that they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 FOREIGN = ("PACELINE_", "OPENAI_", "LANGCHAIN_", "LANGSMITH_", "OTEL_")
 PROXIES = {"http_proxy", "https_proxy", "all_proxy"}

@@ -63,7 +63,7 @@ class Engine:
         self,
         executor: ExecutorLike | Mapping[str, ExecutorLike] | None = None,
         *,
-        lanes: Sequence[Lane] = (),
+        lanes: Sequence[Lane] | Lane = (),
         slots: int = 8,
         cost: CostUnit = "jobs",
         retry: RetryPolicy | None = None,
@@ -74,6 +74,8 @@ class Engine:
         grace: float = 5.0,
         run_id: str | None = None,
     ) -> None:
+        if isinstance(lanes, Lane):
+            lanes = (lanes,)
         names = [getattr(lane, "name", None) for lane in lanes]
         default = () if "default" in names else (Lane("default"),)
         self._settings = Settings(
@@ -231,10 +233,14 @@ class Engine:
         """
         run = self._open("submit_group")
         run.check("submit_group")
+        if isinstance(followers, str | bytes):
+            raise TypeError(
+                f"group {name!r}: followers are payloads, a list of them; not the one text {followers!r}"
+            )
         payloads = list(followers)
         if run.current() is None:
             await run.room.enter()
-        return submit_members(
+        return await submit_members(
             open_group(run, GroupArguments(name, policy, metadata, options)), primer, payloads
         )
 

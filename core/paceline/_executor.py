@@ -60,6 +60,11 @@ def as_executor(obj: ExecutorLike) -> Executor:
         return adapter(obj)
     if callable(obj):
         function = cast("Callable[[Any], Any]", obj)
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise NoAdapter(
+                f"{executor_name(obj)} is a generator: calling it runs nothing; write an async function that "
+                "returns its output, and hand out chunks on the way with current_job().emit(chunk)"
+            )
         return AsyncFunction(function) if _is_async(function) else SyncFunction(function)
     known = ", ".join(sorted(_entry_points())) or "none"
     raise NoAdapter(

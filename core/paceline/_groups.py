@@ -17,6 +17,7 @@ from ._options import GroupOptions, Options
 from ._parking import come_back, wait, waiting
 from ._policies import GroupPolicy
 from ._record import GroupRecord, Record
+from ._room import BREATH
 from ._stopping import cancel_group
 
 if TYPE_CHECKING:
@@ -258,13 +259,15 @@ def open_group(run: Run, arguments: GroupArguments) -> Group:
     return group.public
 
 
-def submit_members(group: Group, primer: Any, followers: Iterable[Any]) -> Group:
+async def submit_members(group: Group, primer: Any, followers: Iterable[Any]) -> Group:
     """Submit a whole group: all of it, or, if one member is refused, nothing."""
     try:
         if primer is not None:
             group._primer = group._add(primer, "primer", None)
-        for payload in followers:
+        for number, payload in enumerate(followers, 1):
             group._followers.append(group._add(payload, "follower", None))
+            if not number % BREATH:
+                await asyncio.sleep(0)
     except BaseException as error:
         group.cancel(f"its group could not be submitted: {error!r}")
         raise

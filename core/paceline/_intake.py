@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from ._errors import Closed, EngineNotOpen, KeyConflict, UnknownName
 from ._job import Job, Role
 from ._options import Options, SubmitOptions
 from ._record import GroupRecord, Record
+from ._room import BREATH
 from ._stopping import pass_deadline
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ class Intake:
             parent = run.current()
             if parent is None and run.settings.max_pending is not None:
                 await run.room.enter()
+        if self._number % BREATH == BREATH - 1:
+            await asyncio.sleep(0)
         options = Options(given, run.settings.retry) if given else self._plain
         if options.key is not None:
             known = self._keys.get(options.key)

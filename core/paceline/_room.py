@@ -11,7 +11,10 @@ from ._errors import EngineNotOpen
 if TYPE_CHECKING:
     from ._run import Run
 
-__all__ = ["Room"]
+__all__ = ["BREATH", "Room"]
+
+BREATH = 100
+"""After so many submissions the loop gets a turn: a long row of them must not keep it from all else."""
 
 
 class Room:

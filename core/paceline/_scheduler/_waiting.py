@@ -58,8 +58,7 @@ class WaitReason:
     until: float | None = None
 
     def __str__(self) -> str:
-        text = _TEXT[self.kind].format(on=self.on)
-        return text if self.until is None else f"{text} until {self.until:.3f}"
+        return _TEXT[self.kind].format(on=self.on)
 
 
 def why(entry: Entry, queues: FairQueues) -> WaitReason | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, cast
 
 try:
     import rich as _rich
@@ -87,4 +87,19 @@ def call(arguments: list[str]) -> int:
         return error.exit_code
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
+    except (OSError, ExceptionGroup) as error:
+        told = _output_error(error)
+        if told is None:
+            raise
+        print(f"paceline: cannot write the output: {told}", file=sys.stderr)
+        return 2
     return code if isinstance(code, int) else 0
+
+
+def _output_error(error: BaseException) -> OSError | None:
+    """What the system says of a file, where that is all that went wrong."""
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        found = [_output_error(each) for each in group.exceptions]
+        return found[0] if all(found) else None
+    return error if isinstance(error, OSError) else None

@@ -63,7 +63,8 @@ def print_answers(console: Console, selection: Selection, report: RunReport) -> 
         for question, key in zip(QUESTIONS, keys, strict=True):
             if key in report.outputs:
                 table.add_row(question, Text(str(report.outputs[key]).strip()))
-        console.print(Panel(table, title=document.name, title_align="left", border_style="dim"))
+        if table.row_count:
+            console.print(Panel(table, title=Text(document.name), title_align="left", border_style="dim"))
 
 
 def print_comparison(console: Console, groups: Measure, at_once: Measure | None = None) -> None:
@@ -79,8 +80,10 @@ def print_comparison(console: Console, groups: Measure, at_once: Measure | None 
 
 def _verdict(groups: RunTotals, at_once: RunTotals) -> Text:
     tokens = _saved(groups.evaluated_tokens, at_once.evaluated_tokens)
-    time = _saved(groups.seconds, at_once.seconds)
-    return Text(f"In groups {tokens} fewer tokens were evaluated, in {time} less time.", style="bold")
+    saved = 1 - groups.seconds / at_once.seconds if at_once.seconds else 0.0
+    time = f"{abs(saved):.0%} {'less' if saved >= 0 else 'more'} time"
+    why = "" if saved >= 0 else ": with so few groups their followers mostly wait for the primers"
+    return Text(f"In groups {tokens} fewer tokens were evaluated, in {time}{why}.", style="bold")
 
 
 Row = tuple[str, Callable[[Measure], float | None], Callable[[float], str], bool]

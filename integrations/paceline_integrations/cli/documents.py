@@ -73,7 +73,7 @@ def own_documentation() -> Selection:
     found = [_document("README.md", importlib.metadata.metadata("paceline").json.get("description", ""))]
     for name in _OWN:
         text = pydoc.plain(pydoc.render_doc(getattr(paceline, name)))
-        found.append(_document(name, text))
+        found.append(_document(_printable(name), text))
     documents = tuple(document for document in found if document.text.strip())
     return Selection("Paceline's own documentation", documents, len(documents), "texts")
 
@@ -99,6 +99,12 @@ def read_folder(folder: Path) -> Selection:
     if not documents:
         raise CommandError(f"{folder}: there is no file of readable text in it")
     return Selection(str(folder), tuple(documents), found)
+
+
+def _printable(name: str) -> str:
+    """A file's name as a terminal may show it: no escape sequence, no half of a character."""
+    clean = "".join(char if char.isprintable() else "?" for char in name)
+    return clean.encode(errors="replace").decode()
 
 
 def _document(name: str, text: object) -> Document:

@@ -363,7 +363,7 @@ def test_a_lane_that_lost_its_place_to_another_waits_until_it_has_one_again() ->
     other = warm_group(scheduler, one, "other")
     for _ in range(2):
         scheduler.add(Entry("other", one, other, 0.0, 0.1), 0.0)
-    labels = [entry.label for entry in iter(scheduler.next, None) if entry]
+    labels = [each.label for each in iter(scheduler.next, None)]
     assert labels == ["other", "other", "oldest", "oldest"]
 
 

@@ -123,7 +123,7 @@ def test_nothing_is_said_of_a_job_that_runs_or_has_ended() -> None:
 
 def test_the_text_names_what_is_waited_for() -> None:
     assert str(WaitReason("lane_cap", "tenant-7")) == "lane tenant-7 has as many jobs running as it may"
-    assert str(WaitReason("backoff", None, 12.5)) == "waits before the next attempt until 12.500"
+    assert str(WaitReason("backoff", None, 12.5)) == "waits before the next attempt"
 
 
 def test_a_job_that_waits_to_go_on_says_what_for() -> None:
