@@ -73,7 +73,7 @@ def own_documentation() -> Selection:
     found = [_document("README.md", importlib.metadata.metadata("paceline").json.get("description", ""))]
     for name in _OWN:
         text = pydoc.plain(pydoc.render_doc(getattr(paceline, name)))
-        found.append(_document(_printable(name), text))
+        found.append(_document(name, text))
     documents = tuple(document for document in found if document.text.strip())
     return Selection("Paceline's own documentation", documents, len(documents), "texts")
 
@@ -103,14 +103,13 @@ def read_folder(folder: Path) -> Selection:
 
 def _printable(name: str) -> str:
     """A file's name as a terminal may show it: no escape sequence, no half of a character."""
-    clean = "".join(char if char.isprintable() else "?" for char in name)
-    return clean.encode(errors="replace").decode()
+    return "".join(char if char.isprintable() else "?" for char in name)
 
 
 def _document(name: str, text: object) -> Document:
     whole = str(text)
     most = MOST_TOKENS * _TOKEN
-    return Document(name, whole[:most], cut=len(whole) > most)
+    return Document(_printable(name), whole[:most], cut=len(whole) > most)
 
 
 def _files(folder: Path) -> Iterator[Path]:

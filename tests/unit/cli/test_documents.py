@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,9 @@ def test_the_packages_own_documentation_is_there_however_it_is_installed() -> No
     documents = {document.name: document.text for document in own_documentation().documents}
     assert "Runs jobs, groups of jobs" in documents["Engine"]
     assert len(documents) > 10
+
+
+def test_a_file_name_is_made_fit_for_a_terminal(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"red\x1b[31m\xff.txt")).write_text("hello")
+    (name,) = [document.name for document in read_folder(tmp_path).documents]
+    assert name == "red?[31m?.txt"

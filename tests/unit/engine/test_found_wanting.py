@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from paceline import Engine, EngineNotOpen, JobResult, Suspend, current_job
+from paceline import Engine, EngineNotOpen, JobResult, NoAdapter, Suspend, as_executor, current_job
 from paceline.testing import VirtualClock
 
 
@@ -156,3 +156,34 @@ def test_leaving_by_an_error_leaves_no_task_behind() -> None:
         return {task.get_name() for task in asyncio.all_tasks() - before}
 
     assert VirtualClock().run(main) == set()
+
+
+def test_a_long_row_of_submissions_lets_the_loop_do_all_else() -> None:
+    async def main() -> None:
+        turns = 0
+
+        async def count_turns() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        other = asyncio.create_task(count_turns())
+        async with Engine(ask_once, slots=1000) as engine:
+            for number in range(1000):
+                await engine.submit(number)
+            assert turns >= 5
+            before = turns
+            await engine.submit_group("wide", followers=range(1000))
+            assert turns >= before + 5
+            other.cancel()
+
+    VirtualClock().run(main)
+
+
+def test_a_generator_is_refused_for_calling_it_would_run_nothing() -> None:
+    async def chunks(_payload: object) -> AsyncGenerator[int, None]:
+        yield 1
+
+    with pytest.raises(NoAdapter, match=r"chunks is a generator.*emit"):
+        as_executor(chunks)
