@@ -197,11 +197,8 @@ class FairQueues:
             return
         difference = cost - charged
         lane.served += difference
-        if lane.seat is None:
-            lane.service += difference / lane.weight
-        else:
-            self._come_back(lane)  # first: afterwards it would take the correction for credit
-            lane.service += difference / lane.weight
+        lane.service += difference / lane.weight
+        if lane.seat is not None:
             self._offer(lane)
         flow = entry.group.flow if entry.group is not None else lane.flows.get(entry.priority)
         if flow is not None:
