@@ -96,6 +96,7 @@ class Attempts:
         assert task is not None
         live.live = False
         self._clear_limits(live)
+        live.given_up_at = self._loop.time()
         record.live = None
         free_waits(live)
         record.ended = self._loop.time()

@@ -12,7 +12,7 @@ from ._usage import Failure, Usage
 __all__ = ["CostUnit", "Costs"]
 
 CostUnit: TypeAlias = Literal["jobs", "tokens"] | Callable[[Job, Usage | None], float | None]
-"""The unit in which lanes are fair; a function is called as `cost(job, usage)`, with None at dispatch."""
+"""The unit in which lanes are fair; a function is called as `cost(job, usage)`, with None at submit."""
 
 _log = logging.getLogger("paceline")
 

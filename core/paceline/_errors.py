@@ -13,7 +13,7 @@ PacelineError
  ├── EngineNotOpen              used before, or after, its `async with`
  ├── WrongLoop                  used from another event loop or thread
  ├── UnknownName                a lane, group, executor or job that is not there (also a LookupError)
- ├── NameTaken                  a group or lane of that name is still unfinished
+ ├── NameTaken                  a group of that name is still unfinished
  ├── KeyConflict                one key, two payloads
  ├── Closed                     a lane or group that takes no more jobs
  ├── ReplyRefused               an answer that no open question asks for

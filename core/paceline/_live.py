@@ -38,6 +38,7 @@ class LiveAttempt:
         "entered",
         "finished",
         "first_token_at",
+        "given_up_at",
         "grants",
         "job",
         "leftover",
@@ -72,6 +73,7 @@ class LiveAttempt:
         self.usage: Usage | None = None
         self.active_at: float = started
         self.first_token_at: float | None = None
+        self.given_up_at: float | None = None
         self.waits: int = 0
         """How many of its awaits wait for jobs of its own engine: parked while any does."""
         self.grants: list[asyncio.Future[None]] | None = None

@@ -56,8 +56,8 @@ class Run:
         self.context: Context = Context()
         """For timers: else each would keep what happened to be current, a job, until it is due."""
         self.thread: int = threading.get_ident()
-        self.opened: float = self.hooks.wall(loop.time())
-        self.id: str = settings.run_id or _new_run_id(self.opened, self.hooks.random)
+        now = self.hooks.wall(loop.time())
+        self.id: str = settings.run_id or _new_run_id(now, self.hooks.random)
         self.slots: int = settings.slots
         self.scheduler: Scheduler = Scheduler(
             slots=settings.slots, max_active_groups=settings.max_active_groups

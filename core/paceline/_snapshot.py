@@ -104,7 +104,7 @@ def take_snapshot(run: Run) -> Snapshot:
         waiting=waiting,
         groups=tuple(run.groups),
         abandoned=tuple(
-            AbandonedAttempt(live.job.id, live.job.name, live.number, live.record.ended or 0.0)
+            AbandonedAttempt(live.job.id, live.job.name, live.number, live.given_up_at or 0.0)
             for live in run.attempts.abandoned
         ),
         parked=parked,

@@ -8,7 +8,16 @@ from contextlib import suppress
 
 import pytest
 
-from paceline import Engine, EngineNotOpen, JobResult, NoAdapter, Suspend, as_executor, current_job
+from paceline import (
+    Engine,
+    EngineNotOpen,
+    JobResult,
+    NoAdapter,
+    RetryPolicy,
+    Suspend,
+    as_executor,
+    current_job,
+)
 from paceline.testing import VirtualClock
 
 
@@ -187,3 +196,21 @@ def test_a_generator_is_refused_for_calling_it_would_run_nothing() -> None:
 
     with pytest.raises(NoAdapter, match=r"chunks is a generator.*emit"):
         as_executor(chunks)
+
+
+def test_an_abandoned_attempt_tells_since_when_though_its_job_is_tried_again() -> None:
+    async def stubborn(_payload: object) -> None:
+        ctx = current_job()
+        assert ctx is not None
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(5)
+        if ctx.attempt == 1:
+            await asyncio.sleep(20)
+
+    async def main() -> None:
+        async with Engine(stubborn, retry=RetryPolicy(attempts=2, base=0.0), grace=30) as engine:
+            await engine.submit(None, timeout=2)
+            await asyncio.sleep(3)
+            assert [each.since for each in engine.snapshot().abandoned] == [2.0]
+
+    VirtualClock().run(main)

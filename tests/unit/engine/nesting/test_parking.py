@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import pytest
@@ -108,11 +109,9 @@ async def a_map(kit: Kit) -> Any:
 
 async def a_timeout_around(kit: Kit) -> Any:
     child = await ctx().spawn(1)
-    try:
+    with suppress(TimeoutError):
         async with asyncio.timeout(0.25):
             await child
-    except TimeoutError:
-        pass
     return await child
 
 
