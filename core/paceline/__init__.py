@@ -9,10 +9,12 @@ from ._crossing import JobFuture as JobFuture
 from ._engine import Engine as Engine
 from ._errors import (
     AttemptTimeout as AttemptTimeout,
+    BuildError as BuildError,
     Closed as Closed,
     DeadlineExceeded as DeadlineExceeded,
     EngineNotOpen as EngineNotOpen,
     IdleTimeout as IdleTimeout,
+    InputError as InputError,
     JobCancelled as JobCancelled,
     JobError as JobError,
     JobFailed as JobFailed,
@@ -46,22 +48,40 @@ from ._job import (
 )
 from ._lane_handles import LaneHandle as LaneHandle
 from ._middleware import CallNext as CallNext, Middleware as Middleware, Scope as Scope
-from ._options import GroupOptions as GroupOptions, SubmitOptions as SubmitOptions
+from ._options import GroupOptions as GroupOptions, JobOptions as JobOptions, SubmitOptions as SubmitOptions
 from ._policies import GroupPolicy as GroupPolicy, Lane as Lane, RetryPolicy as RetryPolicy
 from ._scheduler import WaitReason as WaitReason
 from ._streams import Stream as Stream
 from ._usage import Cost as Cost, Failure as Failure, Usage as Usage, classify_http as classify_http
 
 if TYPE_CHECKING:
+    from ._graphs._dag import Dag as Dag, dag as dag
+    from ._graphs._edge import Edge as Edge, Plan as Plan
+    from ._graphs._flow import Flow as Flow, flow as flow
+    from ._graphs._graph_body import OnFailure as OnFailure
+    from ._graphs._registry import Registry as Registry
+    from ._graphs._runs import GraphRun as GraphRun
+    from ._graphs._steps import (
+        Call as Call,
+        CallOptions as CallOptions,
+        GraphOptions as GraphOptions,
+        NodeOptions as NodeOptions,
+        TaskOptions as TaskOptions,
+    )
+    from ._graphs._symbols import From as From
+    from ._graphs._tasks import Task as Task, task as task
+    from ._graphs._together import as_completed as as_completed, gather as gather
     from ._jsonl import JsonlSink as JsonlSink, read_events as read_events
-    from ._report import (
+    from ._report import RunReport as RunReport, RunTally as RunTally
+    from ._report_parts import (
         AttemptReport as AttemptReport,
+        CriticalPath as CriticalPath,
+        EdgeReport as EdgeReport,
         ErrorReport as ErrorReport,
         GroupReport as GroupReport,
         LaneReport as LaneReport,
+        LongestWait as LongestWait,
         QuestionReport as QuestionReport,
-        RunReport as RunReport,
-        RunTally as RunTally,
         RunTotals as RunTotals,
         TaskReport as TaskReport,
     )
@@ -82,12 +102,19 @@ __all__ = [
     "Attempt",
     "AttemptReport",
     "AttemptTimeout",
+    "BuildError",
+    "Call",
     "CallNext",
+    "CallOptions",
     "CallbackSink",
     "Closed",
     "Cost",
     "CostUnit",
+    "CriticalPath",
+    "Dag",
     "DeadlineExceeded",
+    "Edge",
+    "EdgeReport",
     "Ended",
     "Engine",
     "EngineNotOpen",
@@ -96,6 +123,10 @@ __all__ = [
     "Executor",
     "ExecutorLike",
     "Failure",
+    "Flow",
+    "From",
+    "GraphOptions",
+    "GraphRun",
     "Group",
     "GroupContext",
     "GroupOptions",
@@ -103,12 +134,14 @@ __all__ = [
     "GroupReport",
     "Handle",
     "IdleTimeout",
+    "InputError",
     "Job",
     "JobCancelled",
     "JobContext",
     "JobError",
     "JobFailed",
     "JobFuture",
+    "JobOptions",
     "JobResult",
     "JobSkipped",
     "JobSuspended",
@@ -119,14 +152,19 @@ __all__ = [
     "LaneReport",
     "LaneSnapshot",
     "LoggingSink",
+    "LongestWait",
     "MemorySink",
     "Middleware",
     "NameTaken",
     "NoAdapter",
+    "NodeOptions",
+    "OnFailure",
     "OpenGroup",
     "PacelineError",
+    "Plan",
     "Question",
     "QuestionReport",
+    "Registry",
     "ReplyRefused",
     "RetryPolicy",
     "Role",
@@ -143,38 +181,67 @@ __all__ = [
     "StreamRestarted",
     "SubmitOptions",
     "Suspend",
+    "Task",
+    "TaskOptions",
     "TaskReport",
     "TimeLimitExceeded",
     "UnknownName",
     "Usage",
     "WaitReason",
     "WrongLoop",
+    "as_completed",
     "as_executor",
     "classify_http",
     "current_job",
+    "dag",
+    "flow",
+    "gather",
     "read_events",
+    "task",
 ]
 
 # Loaded when first asked for: with them importing paceline would take half as long again.
 _LATER = {
     "AbandonedAttempt": "_snapshot",
-    "AttemptReport": "_report",
+    "AttemptReport": "_report_parts",
+    "Call": "_graphs._steps",
+    "CallOptions": "_graphs._steps",
     "CallbackSink": "_sinks",
-    "ErrorReport": "_report",
-    "GroupReport": "_report",
+    "CriticalPath": "_report_parts",
+    "Dag": "_graphs._dag",
+    "Edge": "_graphs._edge",
+    "EdgeReport": "_report_parts",
+    "ErrorReport": "_report_parts",
+    "Flow": "_graphs._flow",
+    "From": "_graphs._symbols",
+    "GraphOptions": "_graphs._steps",
+    "GraphRun": "_graphs._runs",
+    "GroupReport": "_report_parts",
     "JsonlSink": "_jsonl",
-    "LaneReport": "_report",
+    "LaneReport": "_report_parts",
     "LaneSnapshot": "_snapshot",
     "LoggingSink": "_sinks",
+    "LongestWait": "_report_parts",
     "MemorySink": "_sinks",
-    "QuestionReport": "_report",
+    "NodeOptions": "_graphs._steps",
+    "OnFailure": "_graphs._graph_body",
+    "Plan": "_graphs._edge",
+    "QuestionReport": "_report_parts",
+    "Registry": "_graphs._registry",
     "RunReport": "_report",
     "RunTally": "_report",
-    "RunTotals": "_report",
+    "RunTotals": "_report_parts",
     "Sink": "_sinks",
     "Snapshot": "_snapshot",
-    "TaskReport": "_report",
+    "Task": "_graphs._tasks",
+    "TaskOptions": "_graphs._steps",
+    "TaskReport": "_report_parts",
+    "as_completed": "_graphs._together",
+    "dag": "_graphs._dag",
+    "flow": "_graphs._flow",
+    "gather": "_graphs._together",
     "read_events": "_jsonl",
+    "task": "_graphs._tasks",
 }
 
 # Tracebacks, logs and reprs show the public name.

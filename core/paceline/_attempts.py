@@ -13,10 +13,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ._bodies import Inputs
 from ._context import JobContext
 from ._errors import AttemptTimeout, IdleTimeout, TimeLimitExceeded
 from ._live import CURRENT, LiveAttempt, ThreadCall
 from ._parking import free_waits
+from ._scheduler import tightest
 from ._threads import Threads
 from ._usage import Usage
 
@@ -51,6 +53,8 @@ class Attempts:
             self._run.history.started(live, waited)
         record.started = now
         record.ended = None
+        if number == 1 and record.parent is not None and record.parent.body is not None:
+            record.held = tightest(record, self._run.scheduler.queues)
         context = None if record.context is None else record.context.copy()
         # Not loop.create_task: under an eager task factory the job would start inside its own dispatch.
         live.task = asyncio.Task(self._attempt(live), loop=self._loop, name=record.job.id, context=context)
@@ -67,6 +71,8 @@ class Attempts:
         output: object = None
         error: BaseException | None = None
         try:
+            if isinstance(live.job.payload, Inputs):
+                live.job.payload = live.job.payload.resolve()
             output = await bound.execute(live.job, JobContext(live))
         except BaseException as raised:  # noqa: BLE001 - whatever it is, it is this job's own end
             error = raised.with_traceback(raised.__traceback__.tb_next if raised.__traceback__ else None)

@@ -33,6 +33,10 @@ async def drain(run: Run) -> None:
                 run.close_group(group)
         await _until(run, lambda: run.scheduler.at_rest)
     cancel_blocked(run, "the engine was left while it waited for a suspended job")
+    for record in tuple(run.records.values()):
+        if record.live is not None:  # a body that rests: its job stays suspended, its code ends here
+            run.attempts.give_up(record.live, "suspended")
+            run.scheduler.suspend(record)
     await _grace(run)
 
 

@@ -6,7 +6,7 @@ import functools
 import threading
 from collections.abc import Callable, Mapping
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, NoReturn, final
+from typing import TYPE_CHECKING, Any, final
 
 from ._errors import EngineNotOpen, PacelineError
 from ._handles import Handle
@@ -156,12 +156,21 @@ class JobContext:
         options.setdefault("lane", self.job.lane)
         return Handle(await self._live.run.intake.submit(payload, options, self._live))
 
-    async def ask(self, question: Any, *, schema: Any = None) -> NoReturn:
-        """Ask a person, in a flow. An executor returns `Suspend` instead."""
-        raise PacelineError(
-            f"ctx.ask works in flows only; job {self.job.name!r} asks by returning "
-            f"Suspend({question!r}, schema={schema!r})"
-        )
+    async def ask(self, question: Any, *, schema: Any = None) -> Any:
+        """Ask a person, in a flow: it rests until `engine.reply(flow_id, answer)`, and goes on with the answer.
+
+        `schema`: a type that the answer must fit, or a JSON Schema for the form that asks.
+
+        Raises:
+            PacelineError: outside the body of a flow; a task asks by returning `Suspend`.
+        """
+        body = self._live.record.body
+        if body is None or body.kind != "flow":
+            raise PacelineError(
+                f"ctx.ask works in flows only; job {self.job.name!r} asks by returning "
+                f"Suspend({question!r}, schema={schema!r})"
+            )
+        return await body.ask(question, schema)
 
     # The core's own.
 

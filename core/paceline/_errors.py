@@ -19,6 +19,8 @@ PacelineError
  ├── ReplyRefused               an answer that no open question asks for
  ├── StreamRestarted            the job is tried again after it had streamed
  ├── NoAdapter                  nothing here can run that object (also a TypeError)
+ ├── BuildError                 a graph that cannot run as it is written
+ ├── InputError                 a task's input cannot be made of what came before it
  └── RunAgain                   not an error: middleware raises it to send a job back
 """
 
@@ -28,10 +30,12 @@ from collections.abc import Iterable
 
 __all__ = [
     "AttemptTimeout",
+    "BuildError",
     "Closed",
     "DeadlineExceeded",
     "EngineNotOpen",
     "IdleTimeout",
+    "InputError",
     "JobCancelled",
     "JobError",
     "JobFailed",
@@ -194,6 +198,14 @@ class StreamRestarted(PacelineError):
 
 class NoAdapter(PacelineError, TypeError):
     """Raised when `as_executor` is given an object that no installed adapter can run."""
+
+
+class BuildError(PacelineError):
+    """Raised when a graph cannot run as it is written; the message names the graph, the task and the edge."""
+
+
+class InputError(PacelineError):
+    """Raised when the input of a task cannot be made of what was given or of what the tasks before it returned."""
 
 
 class RunAgain(PacelineError):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ._context import JobContext
     from ._job import Job
 
-__all__ = ["Executor", "ExecutorLike", "as_executor", "executor_name"]
+__all__ = ["Executor", "ExecutorLike", "as_executor", "executor_name", "is_async"]
 
 
 @runtime_checkable
@@ -55,6 +55,9 @@ def as_executor(obj: ExecutorLike) -> Executor:
                 f"{obj.__qualname__} is a class of executors; make one of it: {obj.__qualname__}(...)"
             )
         return obj
+    own = getattr(obj, "as_executor", None)  # tasks, graphs and flows
+    if callable(own):
+        return cast("Executor", own())
     adapter = _find_adapter(obj)
     if adapter is not None:
         return adapter(obj)
@@ -65,7 +68,7 @@ def as_executor(obj: ExecutorLike) -> Executor:
                 f"{executor_name(obj)} is a generator: calling it runs nothing; write an async function that "
                 "returns its output, and hand out chunks on the way with current_job().emit(chunk)"
             )
-        return AsyncFunction(function) if _is_async(function) else SyncFunction(function)
+        return AsyncFunction(function) if is_async(function) else SyncFunction(function)
     known = ", ".join(sorted(_entry_points())) or "none"
     raise NoAdapter(
         f"{type(obj).__module__}.{type(obj).__qualname__} object is neither an Executor nor a callable, "
@@ -110,7 +113,7 @@ class SyncFunction:
         return await cast("Awaitable[object]", output) if inspect.isawaitable(output) else output
 
 
-def _is_async(obj: Callable[..., Any]) -> bool:
+def is_async(obj: Callable[..., Any]) -> bool:
     while isinstance(obj, functools.partial):
         obj = obj.func
     if isinstance(obj, type):  # calling it makes an instance, whatever calling that would be

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any, cast
 from weakref import WeakValueDictionary
 
-from ._errors import PacelineError, UnknownName
+from ._bodies import Body
+from ._errors import InputError, PacelineError, UnknownName
 from ._executor import Executor, as_executor, executor_name
 from ._middleware import Execute, MiddlewareStack
 from ._usage import Failure
@@ -22,7 +23,7 @@ _FINAL = Failure(False)
 class Bound:
     """An executor under the name by which jobs know it, ready to be called."""
 
-    __slots__ = ("__weakref__", "_classify", "execute", "given", "name")
+    __slots__ = ("__weakref__", "_classify", "body", "execute", "given", "name")
 
     def __init__(
         self, name: str, executor: Executor, middleware: MiddlewareStack, given: object = None
@@ -30,13 +31,15 @@ class Bound:
         self.name: str = name
         self.given: object = given
         """What it was made from: as long as it is held, its id is not another object's."""
-        self.execute: Execute = middleware.wrap(executor.execute)
+        self.body: Body | None = executor if isinstance(executor, Body) else None
+        """The executor, if its jobs hold no slot; middleware sees those as scopes."""
+        self.execute: Execute = middleware.wrap(executor.execute) if self.body is None else executor.execute
         self._classify = getattr(executor, "classify", None)
 
     def judge(self, error: BaseException) -> Failure:
         """What an error means: what `classify` says, else that every Exception is worth another attempt."""
-        if not isinstance(error, Exception):
-            return _FINAL
+        if not isinstance(error, Exception) or isinstance(error, InputError):
+            return _FINAL  # what came before it will not change
         if self._classify is None:
             return _RETRYABLE
         try:

@@ -243,7 +243,8 @@ def open_group(run: Run, arguments: GroupArguments) -> Group:
     if run.draining and parent is None:
         raise EngineNotOpen("the engine is closing and takes no more groups")
     lane = run.intake.lane(options.lane)
-    group = GroupRecord(run, name, lane, arguments.policy, options.priority, exempt=parent is not None)
+    caps = () if parent is None else parent.record.caps
+    group = GroupRecord(run, name, lane, arguments.policy, options.priority, parent is not None, caps)
     group.metadata = arguments.metadata
     group.after = run.intake.edges(options.after)
     options.after = ()

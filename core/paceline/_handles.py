@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ._run import Run
     from ._scheduler import WaitReason
 
-__all__ = ["Handle", "record_of", "rest"]
+__all__ = ["Handle", "record_of", "rest", "until_end"]
 
 
 @final
@@ -145,6 +145,13 @@ async def rest(records: Iterable[Record]) -> None:
     """Wait until all of these jobs have ended or are suspended; inside a job of the same run, parked."""
     records = tuple(records)
     while open_records := [record for record in records if not record.resting]:
+        await _rest_once(open_records)
+
+
+async def until_end(records: Iterable[Record]) -> None:
+    """Wait until all of these jobs have ended, however long they rest before."""
+    records = tuple(records)
+    while open_records := [record for record in records if record.status is None]:
         await _rest_once(open_records)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, cast
 
 from . import _events as events
+from ._bodies import Inputs
 from ._job import Question, describe
 from ._recorder import Recorder
 from ._usage import Usage
@@ -58,7 +59,7 @@ class History:
                 priority=job.priority,
                 after=tuple(after),
                 metadata=job.metadata,
-                payload=job.payload,
+                payload=None if isinstance(job.payload, Inputs) else job.payload,
             )
         )
 

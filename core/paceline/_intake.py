@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
+from ._bodies import Inputs
 from ._edges import as_edge
 from ._errors import Closed, EngineNotOpen, KeyConflict, UnknownName
 from ._job import Job, Role
 from ._options import Options, SubmitOptions
 from ._record import GroupRecord, Record
 from ._room import BREATH
+from ._scheduler import Cap
 from ._stopping import pass_deadline
 
 if TYPE_CHECKING:
+    from ._executors import Bound
     from ._live import LiveAttempt
     from ._run import Run
     from ._scheduler import Edge, LaneState
@@ -39,8 +42,13 @@ class Intake:
         self._stamp = ""
         self._stamp_until = float("-inf")
 
-    async def submit(self, payload: Any, given: SubmitOptions, parent: LiveAttempt | None = None) -> Record:
-        """Accept a job that belongs to no group, once there is room; or find the one that its key names."""
+    async def submit(
+        self, payload: Any, given: SubmitOptions, parent: LiveAttempt | None = None, *, key: str | None = None
+    ) -> Record:
+        """Accept a job that belongs to no group, once there is room; or find the one that its key names.
+
+        `key`: the positional key, for a job that was given none.
+        """
         run = self._run
         run.check("submit")
         if parent is None:
@@ -56,7 +64,7 @@ class Intake:
                 if not _same(self._keyed[known], payload):
                     raise KeyConflict(options.key, known.job.id)
                 return known
-        record = self.add(payload, options, parent, self.lane(options.lane), options.key)
+        record = self.add(payload, options, parent, self.lane(options.lane), options.key or key)
         if options.key is not None:
             self._keys[options.key] = record
             self._keyed[record] = payload
@@ -74,17 +82,28 @@ class Intake:
         *,
         group: GroupRecord | None = None,
         role: Role = "job",
+        bound: Bound | None = None,
+        name: str | None = None,
+        after: Sequence[Edge] | None = None,
+        caps: tuple[Cap, ...] = (),
+        context: Context | None = None,
     ) -> Record:
-        """Hand a job to the scheduler; what may start is dispatched by the caller."""
+        """Hand a job to the scheduler; what may start is dispatched by the caller.
+
+        `caps` are those of a set of jobs that it is submitted in, besides those above its parent.
+        """
         run = self._run
         self._admit(parent)
-        bound = run.executors.bind(options.executor)
+        if bound is None:
+            bound = run.executors.bind(options.executor)
+        if bound.body is not None:
+            role = bound.body.kind
         now = run.loop.time()
         self._number = number = self._number + 1
         job_id = f"{self._stamp if now < self._stamp_until else self._new_stamp(now)}{number:08x}{self._tag}"
         job = Job(
             job_id,
-            options.name or key or job_id,
+            name or options.name or key or job_id,
             bound.name,
             payload,
             lane.label,
@@ -101,10 +120,32 @@ class Intake:
             run.executors.middleware.submit(job)
         stated = run.settings.costs.reservation(job, options.cost)
         if group is not None:
-            after: Sequence[Edge] = group.after
-        else:
+            after = group.after
+        elif after is None:
             after = self.edges(options.after) if options.after else ()
-        record = Record(run, job, lane, group, options, copy_context(), now, stated, number, bound)
+        if parent is not None and parent.record.caps:
+            caps = (*caps, *parent.record.caps)
+        slotless = bound.body is not None
+        if bound.body is not None:
+            limit = options.max_running or bound.body.max_running
+            if limit is not None:
+                caps = (Cap(job.name, limit), *caps)
+        elif isinstance(payload, Inputs):
+            slotless = payload.conditional()
+        record = Record(
+            run,
+            job,
+            lane,
+            group,
+            options,
+            copy_context() if context is None else context,
+            now,
+            stated,
+            number,
+            bound,
+            caps,
+            slotless,
+        )
         if group is not None:
             group.unended[record] = None
             if role == "primer":

@@ -24,7 +24,8 @@ __all__ = [
 Status: TypeAlias = Literal["waiting", "running", "suspended", "succeeded", "failed", "cancelled", "skipped"]
 """`waiting` and `running` are on the way, `suspended` is a rest, the other four are ends."""
 
-Role: TypeAlias = Literal["job", "primer", "follower"]
+Role: TypeAlias = Literal["job", "primer", "follower", "graph", "flow", "map"]
+"""The last three are bodies: they hold no slot, and what they do is done by the jobs that they submit."""
 
 
 @dataclass(slots=True)

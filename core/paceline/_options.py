@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from ._checks import instance, number, text
+from ._checks import count, instance, number, text
 from ._policies import RetryPolicy
 
 if TYPE_CHECKING:
@@ -15,23 +15,22 @@ if TYPE_CHECKING:
     from ._handles import Handle
     from ._job import Ended
 
-__all__ = ["GroupOptions", "Options", "SubmitOptions"]
+__all__ = ["GroupOptions", "JobOptions", "Options", "SubmitOptions"]
 
 
-class GroupOptions(TypedDict, total=False):
-    """What may be said of every job: by itself, as an item of a map, or for all members of a group.
+class JobOptions(TypedDict, total=False):
+    """What may be said of every job: by itself, in a group or map, and as a task of a graph or flow.
 
     lane: must exist. executor: a registered name, or anything that `as_executor` takes. priority: larger
-    first, in its lane. after: handles and groups whose success (or, in `Ended`, end) it waits for. retry:
-    None is one attempt. timeout: seconds for one attempt. idle_timeout: seconds without emit, progress or
+    first, in its lane. retry: None is one attempt. timeout: seconds for one attempt. idle_timeout: seconds without emit, progress or
     usage. deadline: seconds from acceptance to end. cost: in the engine's unit. stream: chunks are wanted
-    even before anybody listens. config: handed to the executor.
+    even before anybody listens. config: handed to the executor. max_running: of a graph, flow or map, how many
+    jobs below it run at once; of no use to others.
     """
 
     lane: str
     executor: ExecutorLike | None
     priority: int
-    after: Handle | Group | Ended | Sequence[Handle | Group | Ended]
     retry: RetryPolicy | None
     timeout: float | None
     idle_timeout: float | None
@@ -39,6 +38,16 @@ class GroupOptions(TypedDict, total=False):
     cost: float | None
     stream: bool
     config: Any
+    max_running: int | None
+
+
+class GroupOptions(JobOptions, total=False):
+    """What may be said of a job that is submitted, an item of a map, or all members of a group.
+
+    after: handles and groups whose success (or, in `Ended`, end) it waits for.
+    """
+
+    after: Handle | Group | Ended | Sequence[Handle | Group | Ended]
 
 
 class SubmitOptions(GroupOptions, total=False):
@@ -69,8 +78,10 @@ class Options:
         "idle_timeout",
         "key",
         "lane",
+        "max_running",
         "metadata",
         "name",
+        "own_retry",
         "priority",
         "retry",
         "stream",
@@ -92,6 +103,8 @@ class Options:
         several = isinstance(after, Sequence) and not isinstance(after, str)
         self.after: Sequence[Any] = (*after,) if several else (after,)
         self.retry: RetryPolicy | None = get("retry", retry)
+        self.own_retry: bool = "retry" in given
+        """Said of this job, not of all."""
         self.timeout: float | None = get("timeout")
         self.idle_timeout: float | None = get("idle_timeout")
         self.deadline: float | None = get("deadline")
@@ -99,6 +112,7 @@ class Options:
         self.key: str | None = get("key")
         self.stream: bool = get("stream", False)
         self.config: Any = get("config")
+        self.max_running: int | None = get("max_running")
         metadata = get("metadata")
         self.metadata: Mapping[str, Any] = _NO_METADATA if metadata is None else metadata
         if given:
@@ -112,6 +126,8 @@ class Options:
                 number("job", name, getattr(self, name), above=True)
         if self.cost is not None:
             number("job", "cost", self.cost)
+        if self.max_running is not None:
+            count("job", "max_running", self.max_running)
         if self.retry is not None:
             instance("job", "retry", self.retry, RetryPolicy)
         for name in ("name", "key", "lane"):

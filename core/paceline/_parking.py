@@ -18,7 +18,7 @@ from ._scheduler import State
 if TYPE_CHECKING:
     from ._run import Run
 
-__all__ = ["come_back", "resume", "wait", "waiting"]
+__all__ = ["body_moves", "come_back", "resume", "wait", "waiting"]
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ def waiting(run: Run) -> LiveAttempt | None:
 
 def come_back(run: Run, live: LiveAttempt) -> None:
     """What it waits for has just ended: queue for what it gave back before a new job takes the freed slot."""
-    if live.live and live.record.state is State.PARKED:
+    if live.live and live.record.state is State.PARKED and not live.record.slotless:
         live.grants = []
         run.scheduler.unpark(live.record)
 
@@ -62,9 +62,24 @@ def free_waits(live: LiveAttempt) -> None:
             grant.set_result(None)
 
 
+def body_moves(run: Run, live: LiveAttempt) -> None:
+    """A job without a slot has begun or ceased to wait: it asks, waits for its own, or works."""
+    record = live.record
+    state = State.SUSPENDED if record.questions else State.PARKED if live.waits else State.BODY
+    if not live.live or record.state is state:
+        return
+    run.scheduler.body_is(record, state)
+    if record.resting:
+        run.settling.rested(record)
+    if run.on_idle is not None:
+        run.on_idle()
+
+
 def _park(run: Run, live: LiveAttempt) -> None:
     live.waits += 1
-    if live.record.state is State.RUNNING:
+    if live.record.slotless:
+        body_moves(run, live)
+    elif live.record.state is State.RUNNING:
         run.scheduler.park(live.record)
         run.dispatch()
 
@@ -77,6 +92,9 @@ def _park_again(run: Run, live: LiveAttempt) -> None:
 
 async def _take_back(run: Run, live: LiveAttempt) -> None:
     live.waits -= 1
+    if live.record.slotless:
+        body_moves(run, live)
+        return
     if not live.live or live.record.state is State.RUNNING:
         return
     grant: asyncio.Future[None] = run.loop.create_future()

@@ -12,10 +12,11 @@ from ._errors import JobCancelled, JobError, JobFailed, JobSkipped, JobSuspended
 from ._job import Attempt, ErrorInfo, Job, JobResult, Question, Status, describe
 from ._options import Options
 from ._policies import GroupPolicy
-from ._scheduler import Edge, Entry, GroupState, LaneState, State
+from ._scheduler import Cap, Edge, Entry, GroupState, LaneState, State, WaitKind
 from ._usage import Usage
 
 if TYPE_CHECKING:
+    from ._bodies import LiveBody
     from ._executors import Bound
     from ._groups import Group
     from ._live import LiveAttempt
@@ -38,6 +39,7 @@ class Record(Entry):
         "__weakref__",
         "accepted",
         "answers",
+        "body",
         "bound",
         "children",
         "context",
@@ -48,6 +50,7 @@ class Record(Entry):
         "error",
         "failures",
         "group_record",
+        "held",
         "job",
         "listeners",
         "live",
@@ -75,8 +78,11 @@ class Record(Entry):
         stated: float | None,
         number: int,
         bound: Bound,
+        caps: tuple[Cap, ...] = (),
+        slotless: bool = False,
     ) -> None:
-        super().__init__(job.id, lane, group, job.priority if group is None else group.priority, stated)
+        priority = job.priority if group is None else group.priority
+        super().__init__(job.id, lane, group, priority, stated, caps, slotless)
         self.run: Run = run
         self.job: Job = job
         self.group_record: GroupRecord | None = group
@@ -88,8 +94,12 @@ class Record(Entry):
         self.parent: Record | None = None
         self.bound: Bound | None = bound
         """What runs it."""
+        self.body: LiveBody | None = None
+        """What its children are told to, where it is a body: a graph, a flow, a map."""
         self.live: LiveAttempt | None = None
         """The attempt that runs now."""
+        self.held: WaitKind | None = None
+        """What was used up when its first attempt started: had it waited, then for that."""
         self.tries: int = 0
         """Attempts so far."""
         self.failures: int = 0
@@ -115,13 +125,15 @@ class Record(Entry):
     @property
     def resting(self) -> bool:
         """Whether it has ended or is suspended."""
-        return self.status is not None or self.state is State.SUSPENDED
+        if self.status is not None or self.state is State.SUSPENDED:
+            return True
+        return self.body is not None and self.body.rests
 
     def current_status(self) -> Status:
         """Where it is, in the words of the contract."""
         if self.status is not None:
             return self.status
-        if self.state is State.SUSPENDED:
+        if self.resting:
             return "suspended"
         return "running" if self.live is not None else "waiting"
 
@@ -205,7 +217,11 @@ class Record(Entry):
         if self.status == "cancelled":
             return JobCancelled(job.id, job.name, f"{what} was cancelled: {self.error}")
         if self.status == "skipped":
+            why = why or ": a condition (`when`) did not hold"
             return JobSkipped(job.id, job.name, f"{what} was skipped{why}")
+        if not self.questions and self.body is not None:
+            waits = ", ".join(f"{each.job.name!r} ({each.job.id})" for each in self.body.suspended())
+            return JobSuspended(job.id, job.name, f"{what} waits for jobs that ask something: {waits}")
         asked = ", ".join(reprlib.repr(question.value) for question in self.questions)
         return JobSuspended(
             job.id,
@@ -244,12 +260,20 @@ class GroupRecord(GroupState):
     )
 
     def __init__(
-        self, run: Run, name: str, lane: LaneState, policy: GroupPolicy, priority: int, exempt: bool
+        self,
+        run: Run,
+        name: str,
+        lane: LaneState,
+        policy: GroupPolicy,
+        priority: int,
+        exempt: bool,
+        caps: tuple[Cap, ...] = (),
     ) -> None:
         super().__init__(
             name,
             lane,
             capacity=policy.in_flight,
+            caps=caps,
             settle=policy.settle,
             run_on_failure=policy.on_primer_failure == "run_followers",
             exempt=exempt,

@@ -29,7 +29,9 @@ def reply(run: Run, job_id: str, answer: Any, question: str | None) -> None:
     record.questions = tuple(each for each in record.questions if each.id != asked.id)
     if run.history is not None:
         run.history.replied(record, asked)
-    if not record.questions:
+    if record.body is not None and asked.id in record.body.asked:
+        record.body.answer(asked.id, answer)
+    elif not record.questions:
         answers, record.answers = record.answers, None
         given = next(iter(answers.values())) if len(answers) == 1 else answers
         record.job = replace(record.job, reply=given)

@@ -1,28 +1,34 @@
-"""What became of a run, a group or any other set of jobs: one report, for people and for programs."""
+"""What became of a run, a graph, a group or any set of jobs: one report, for people and for programs."""
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Final, final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, final
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, field_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, field_serializer
 
-from ._job import Attempt, ErrorInfo, JobResult, Question, Role, Status
+from ._job import ErrorInfo, JobResult, Status
 from ._plain import plain
+from ._report_parts import (
+    BODIES,
+    CriticalPath,
+    EdgeLike,
+    EdgeReport,
+    ErrorReport,
+    GroupReport,
+    LaneReport,
+    LongestWait,
+    NodeTimes,
+    Part,
+    RunTotals,
+    TaskReport,
+)
 from ._report_text import write_report
 from ._snapshot import Snapshot
+from ._timeline import critical_path, most_at_once
 from ._usage import Usage
 
-__all__ = [
-    "AttemptReport",
-    "ErrorReport",
-    "GroupReport",
-    "LaneReport",
-    "QuestionReport",
-    "RunReport",
-    "RunTally",
-    "RunTotals",
-    "TaskReport",
-]
+__all__ = ["RunReport", "RunTally"]
 
 _WORST_FIRST: Final[tuple[Status, ...]] = (
     "failed",
@@ -34,181 +40,38 @@ _WORST_FIRST: Final[tuple[Status, ...]] = (
 )
 
 
-class _Part(BaseModel):
-    # Built on first use: importing paceline stays cheap, and a run without a report never pays.
-    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, defer_build=True)
-
-
-class ErrorReport(_Part):
-    """An error as text."""
-
-    type: str
-    message: str
-    traceback: str = ""
-
-    @classmethod
-    def of(cls, error: ErrorInfo | None) -> "ErrorReport | None":
-        """Describe what went wrong, if anything did."""
-        if error is None:
-            return None
-        return cls(type=error.type, message=error.message, traceback=error.traceback)
-
-
-class AttemptReport(_Part):
-    """One attempt: its number from 1, wall times in epoch seconds, and how it ended."""
-
-    number: int
-    started: float
-    ended: float | None = None
-    outcome: str | None = None
-    error: ErrorReport | None = None
-
-    @classmethod
-    def of(cls, attempt: Attempt) -> "AttemptReport":
-        """Describe an attempt."""
-        return cls(
-            number=attempt.number,
-            started=attempt.started,
-            ended=attempt.ended,
-            outcome=attempt.outcome,
-            error=ErrorReport.of(attempt.error),
-        )
-
-
-class QuestionReport(_Part):
-    """Something that a suspended job asks; written as JSON, `value` and `schema` become plain data."""
-
-    id: str
-    value: Any = None
-    answer_schema: Any = Field(default=None, alias="schema")
-
-    @classmethod
-    def of(cls, question: Question) -> "QuestionReport":
-        """Describe a question."""
-        return cls(id=question.id, value=question.value, schema=question.schema)
-
-    @field_serializer("value", "answer_schema", mode="wrap", when_used="json")
-    def _as_plain(self, value: Any, handler: SerializerFunctionWrapHandler) -> Any:  # noqa: ARG002
-        return plain(value)
-
-
-class TaskReport(_Part):
-    """What became of one job.
-
-    `index` is its place among the followers of its group, from 0. `started` is when its first attempt began
-    and `ended` when its last one ended, in epoch seconds. `output` is the object itself; written as JSON it
-    becomes plain data, and is that when read back.
-    """
-
-    id: str
-    name: str
-    key: str | None = None
-    status: Status
-    lane: str = "default"
-    group: str | None = None
-    role: Role = "job"
-    index: int = 0
-    started: float | None = None
-    ended: float | None = None
-    output: Any = None
-    error: ErrorReport | None = None
-    usage: Usage | None = None
-    attempts: tuple[AttemptReport, ...] = ()
-    questions: tuple[QuestionReport, ...] = ()
-
-    @classmethod
-    def of(cls, result: JobResult) -> "TaskReport":
-        """Describe a result."""
-        return cls(
-            id=result.id,
-            name=result.name,
-            key=result.key,
-            status=result.status,
-            lane=result.lane,
-            group=result.group,
-            role=result.role,
-            index=_index(result),
-            started=result.attempts[0].started if result.attempts else None,
-            ended=result.attempts[-1].ended if result.attempts else None,
-            output=result.output,
-            error=ErrorReport.of(result.error),
-            usage=result.usage,
-            attempts=tuple(map(AttemptReport.of, result.attempts)),
-            questions=tuple(map(QuestionReport.of, result.questions)),
-        )
-
-    @field_serializer("output", mode="wrap", when_used="json")
-    def _as_plain(self, value: Any, handler: SerializerFunctionWrapHandler) -> Any:  # noqa: ARG002
-        return plain(value)
-
-
-class RunTotals(_Part):
-    """Sums over jobs. Tokens and requests are None where no job reported any.
-
-    `seconds` is from the first start of an attempt to the last end. `evaluated_tokens` are the input tokens
-    that came from no cache.
-    """
-
-    jobs: int = 0
-    succeeded: int = 0
-    failed: int = 0
-    cancelled: int = 0
-    skipped: int = 0
-    suspended: int = 0
-    attempts: int = 0
-    seconds: float = 0.0
-    requests: int | None = None
-    input_tokens: int | None = None
-    cached_tokens: int | None = None
-    evaluated_tokens: int | None = None
-    output_tokens: int | None = None
-    money: float | None = None
-
-
-class GroupReport(_Part):
-    """What became of a group: the worst that befell a member, and sums over its members."""
-
-    status: Status
-    lane: str
-    totals: RunTotals
-
-
-class LaneReport(_Part):
-    """A lane's share of what was served, against its due.
-
-    `due` is its weight's part of all weights of lanes that had jobs, `share` its part of all cost, in the
-    engine's unit. Over a whole run the share follows what there was to do, so weights show only in
-    `due_while_waiting` and `share_while_waiting`: the same, counted while this lane had jobs waiting (None
-    where nobody measured).
-    """
-
-    weight: float
-    jobs: int
-    served: float
-    share: float
-    due: float
-    share_while_waiting: float | None = None
-    due_while_waiting: float | None = None
-
-
 @final
-class RunReport(_Part):
-    """What became of a run or of a group: `print` it, ask it, or write it as JSON and read it back.
+class RunReport(Part):
+    """What became of a run, a graph or a group: `print` it, ask it, or write it as JSON and read it back.
 
         report = RunReport.of(await group.results(), engine.snapshot())
         report.tasks["intro/follower/0"].status, report.totals.cached_tokens, report.outputs
 
-    `state` is the worst that befell a job. Tasks are found by their names; where a name was taken, by the
-    positional key or, failing that, the id.
+    `name` is the graph's or flow's, and `output` what it returned (written as JSON it becomes plain data).
+    `state` is the worst that befell a job, unless it was told; a job that was skipped because nobody wanted
+    it (it carries no error) is no trouble. Tasks are found by their names; where a name was taken, by the
+    positional key or, failing that, the id. The bodies of graphs, flows and maps are listed among them but
+    counted nowhere.
+
+    `width` is how many tasks ran at one moment at most. `critical_path` leads from the task that ended last
+    back through what was waited for; it is as good as `after` of the tasks: where several tasks ran and
+    nothing is known of what waited for what, it is None. `longest_wait` is None where nothing waited.
     """
 
     run_id: str | None = None
+    name: str | None = None
     state: Status = "succeeded"
     started: float | None = None
     ended: float | None = None
+    output: Any = None
+    error: ErrorReport | None = None
     totals: RunTotals = Field(default_factory=RunTotals)
+    width: int = 0
+    critical_path: CriticalPath | None = None
+    longest_wait: LongestWait | None = None
     lanes: dict[str, LaneReport] = Field(default_factory=dict[str, LaneReport])
     groups: dict[str, GroupReport] = Field(default_factory=dict[str, GroupReport])
+    edges: tuple[EdgeReport, ...] = ()
     tasks: dict[str, TaskReport] = Field(default_factory=dict[str, TaskReport])
 
     @classmethod
@@ -229,83 +92,170 @@ class RunReport(_Part):
         """Whether every job succeeded."""
         return self.state == "succeeded"
 
+    def to_mermaid(self) -> str:
+        """Draw what ran as a Mermaid flowchart, coloured by status, edges labelled with what they carry."""
+        from ._graphs._drawing import mermaid
+
+        return mermaid(self.name, self.tasks, self._drawn(), status=self._status())
+
+    def to_dot(self) -> str:
+        """Draw what ran as a graph for Graphviz, coloured by status, edges labelled with what they carry."""
+        from ._graphs._drawing import dot
+
+        return dot(self.name, self.tasks, self._drawn(), status=self._status())
+
     def __str__(self) -> str:
         return write_report(self)
+
+    @field_serializer("output", mode="wrap", when_used="json")
+    def _as_plain(self, value: Any, handler: SerializerFunctionWrapHandler) -> Any:  # noqa: ARG002
+        return plain(value)
+
+    def _status(self) -> dict[str, Status]:
+        return {name: task.status for name, task in self.tasks.items()}
+
+    def _drawn(self) -> Sequence[EdgeReport]:
+        """The edges, or, for jobs that are no graph's, the order in which they waited for one another."""
+        return self.edges or tuple(
+            EdgeReport(source=source, target=name, data=False)
+            for name, task in self.tasks.items()
+            for source in task.after
+        )
 
 
 @final
 class RunTally:
     """Sums up results as they come, for a `RunReport` at any time.
 
-    With `keep_tasks=False` it keeps sums only, so that it may take any number.
+    With `keep_tasks=False` it keeps sums only, so that it may take any number: no tasks, no width, no
+    critical path.
     """
 
-    __slots__ = ("_groups", "_keep", "_lane_jobs", "_sums", "_tasks")
+    __slots__ = ("_groups", "_keep", "_lane_jobs", "_primed", "_sums", "_tasks")
 
     def __init__(self, *, keep_tasks: bool = True) -> None:
-        self._keep = keep_tasks
-        self._sums = _Sums()
+        self._keep: bool = keep_tasks
+        self._sums: _Sums = _Sums()
         self._lane_jobs: Counter[str] = Counter()
         self._groups: dict[str, tuple[str, _Sums]] = {}
         self._tasks: dict[str, TaskReport] = {}
+        self._primed: dict[str, _Primed] = {}
 
-    def add(self, result: JobResult) -> None:
-        """Take in a result."""
+    def add(self, result: JobResult, *, node: NodeTimes | None = None) -> None:
+        """Take in a result, and what a graph run knows of it."""
         self._sums.add(result)
-        self._lane_jobs[result.lane] += 1
+        if result.role not in BODIES:
+            self._lane_jobs[result.lane] += 1
         if not self._keep:
             return
-        names = (result.name, result.key or result.id, result.id)
+        names = (result.name if node is None else node.name, result.key or result.id, result.id)
         name = next((name for name in names if name not in self._tasks), result.id)
-        self._tasks[name] = TaskReport.of(result)
+        self._tasks[name] = TaskReport.of(result, node)
         if result.group is not None:
             self._groups.setdefault(result.group, (result.lane, _Sums()))[1].add(result)
+            self._note_primer(name, result, result.group)
+
+    def _note_primer(self, name: str, result: JobResult, group: str) -> None:
+        """Followers wait for the primer of their own group, whichever of them is told first."""
+        if result.role not in ("primer", "follower"):
+            return
+        # Groups of one name may follow one another in a run; their members' keys differ.
+        key = (result.key or "").rpartition(f"/{result.role}")[0]
+        primed = self._primed.setdefault(key or group, _Primed())
+        if result.role == "primer":
+            primed.primer = name
+            waiting, primed.followers = primed.followers, []
+        else:
+            waiting = [name]
+        for follower in waiting:
+            if primed.primer is None:
+                primed.followers.append(follower)
+            elif not self._tasks[follower].after:
+                self._tasks[follower] = self._tasks[follower].model_copy(update={"after": (primed.primer,)})
 
     @property
     def totals(self) -> RunTotals:
         """The sums so far."""
         return self._sums.totals()
 
-    def report(self, snapshot: Snapshot | None = None) -> RunReport:
-        """Report on what came so far."""
+    def report(
+        self,
+        snapshot: Snapshot | None = None,
+        *,
+        name: str | None = None,
+        run_id: str | None = None,
+        state: Status | None = None,
+        output: Any = None,
+        error: BaseException | None = None,
+        edges: Iterable[EdgeLike] = (),
+    ) -> RunReport:
+        """Report on what came so far.
+
+        The snapshot gives the lanes' shares and the id of the run, unless `run_id` is told. `name`, `output`,
+        `error` and `edges` are those of the graph or flow that ran; `state`, if told, is how it ended, whatever
+        befell its tasks.
+        """
+        tasks = dict(self._tasks)
         return RunReport(
-            run_id=None if snapshot is None else snapshot.run_id,
-            state=self._sums.state(),
+            run_id=snapshot.run_id if run_id is None and snapshot is not None else run_id,
+            name=name,
+            state=state or self._sums.state(),
             started=self._sums.started,
             ended=self._sums.ended,
+            output=output,
+            error=None if error is None else ErrorReport.of(ErrorInfo.of(error)),
             totals=self._sums.totals(),
+            width=_width(tasks),
+            critical_path=_critical_path(tasks),
+            longest_wait=_longest_wait(tasks),
             lanes={} if snapshot is None else _lanes(snapshot, self._lane_jobs),
             groups={
                 name: GroupReport(status=sums.state(), lane=lane, totals=sums.totals())
                 for name, (lane, sums) in self._groups.items()
             },
-            tasks=dict(self._tasks),
+            edges=tuple(map(EdgeReport.of, edges)),
+            tasks=tasks,
         )
 
 
+class _Primed:
+    """The primer of a group, and the followers that were told before it."""
+
+    __slots__ = ("followers", "primer")
+
+    def __init__(self) -> None:
+        self.primer: str | None = None
+        self.followers: list[str] = []
+
+
 class _Sums:
-    __slots__ = ("attempts", "counts", "ended", "started", "usage")
+    __slots__ = ("attempts", "counts", "ended", "started", "states", "usage")
 
     def __init__(self) -> None:
         self.counts: Counter[Status] = Counter()
+        self.states: set[Status] = set()
         self.attempts = 0
         self.started: float | None = None
         self.ended: float | None = None
         self.usage: Usage | None = None
 
     def add(self, result: JobResult) -> None:
-        self.counts[result.status] += 1
-        self.attempts += len(result.attempts)
         for attempt in result.attempts:
             self.started = attempt.started if self.started is None else min(self.started, attempt.started)
             if attempt.ended is not None:
                 self.ended = attempt.ended if self.ended is None else max(self.ended, attempt.ended)
+        if result.status != "skipped" or result.error is not None:
+            self.states.add(result.status)
+        if result.role in BODIES:
+            return
+        self.counts[result.status] += 1
+        self.attempts += len(result.attempts)
         if result.usage is not None:
             self.usage = result.usage if self.usage is None else self.usage + result.usage
 
     def state(self) -> Status:
         for status in _WORST_FIRST:
-            if self.counts[status]:
+            if status in self.states:
                 return status
         return "succeeded"
 
@@ -345,9 +295,35 @@ def _lanes(snapshot: Snapshot, jobs: Mapping[str, int]) -> dict[str, LaneReport]
     }
 
 
-def _index(result: JobResult) -> int:
-    """Read a follower's place from its positional key."""
-    if result.role != "follower" or result.key is None:
-        return 0
-    place = result.key.rpartition("/")[2]
-    return int(place) if place.isdecimal() else 0
+def _width(tasks: Mapping[str, TaskReport]) -> int:
+    return most_at_once(
+        (attempt.started, math.inf if attempt.ended is None else attempt.ended)
+        for task in tasks.values()
+        if task.role not in BODIES
+        for attempt in task.attempts
+    )
+
+
+def _critical_path(tasks: Mapping[str, TaskReport]) -> CriticalPath | None:
+    after = {name: task.after for name, task in tasks.items() if task.after}
+    bodies = {name for name, task in tasks.items() if task.role in BODIES}
+    if not after and len(tasks) - len(bodies) != 1:
+        return None
+    ended = {name: task.ended for name, task in tasks.items() if task.ended is not None}
+    names = critical_path(after, ended, bodies)
+    if not names:
+        return None
+    path = [tasks[name] for name in names]
+    first = path[0]
+    begun = next(at for at in (first.ready, first.accepted, first.started) if at is not None)
+    usage: Usage | None = None
+    for task in path:
+        if task.usage is not None:
+            usage = task.usage if usage is None else usage + task.usage
+    return CriticalPath(tasks=tuple(names), seconds=ended[names[-1]] - begun, usage=usage)
+
+
+def _longest_wait(tasks: Mapping[str, TaskReport]) -> LongestWait | None:
+    waits = ((task.waited, name) for name, task in tasks.items() if task.waited and task.role not in BODIES)
+    seconds, name = max(waits, key=lambda wait: wait[0], default=(0.0, None))
+    return None if name is None else LongestWait(task=name, seconds=seconds, why=tasks[name].waited_for)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Callable
 from contextvars import Context
 from dataclasses import replace
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakValueDictionary
 
 from ._attempts import Attempts
+from ._bodies import Inputs, SkipJob
 from ._errors import (
     EngineNotOpen,
     RunAgain,
@@ -80,6 +82,8 @@ class Run:
         self.on_interrupt: Callable[[KeyboardInterrupt], object] | None = None
         self._named: WeakValueDictionary[str, GroupRecord] = WeakValueDictionary()
         """The last group of each name, as far as somebody holds it."""
+        self._runs: Counter[str] = Counter()
+        """How often each graph and flow was run by itself, by name."""
         self._timer: asyncio.TimerHandle | None = None
         self._due_at = 0.0
         self.room: Room = Room(self, settings.max_pending)
@@ -106,6 +110,8 @@ class Run:
             record: Record = entry  # type: ignore[assignment]  # the intake adds no other
             if record.live is not None:
                 resume(self, record.live)
+            elif record.slotless:
+                self._start_slotless(record)
             else:
                 self.attempts.start(record)
         if scheduler.timers or self._timer is not None:
@@ -114,6 +120,24 @@ class Run:
             self.room.make()
         if self.on_idle is not None:
             self.on_idle()
+
+    def _start_slotless(self, record: Record) -> None:
+        """Look at the condition of a job, if it has one; a body then starts, another job queues for a slot."""
+        payload = record.job.payload
+        if isinstance(payload, Inputs) and payload.conditional():
+            try:
+                met = payload.met()
+            except Exception as error:  # noqa: BLE001 - the job fails by it
+                record.error = error
+                self.settling.settle(self.scheduler.end(record, "failed", self.loop.time()))
+                return
+            if not met:
+                self.settling.settle(self.scheduler.end(record, "skipped", self.loop.time()))
+                return
+        if record.bound is not None and record.bound.body is not None:
+            self.attempts.start(record)
+        else:
+            self.scheduler.needs_slot(record)
 
     def _set_timer(self) -> None:
         when = self.scheduler.wake_at()
@@ -142,10 +166,14 @@ class Run:
         record.live = None
         free_waits(live)
         record.ended = now = self.loop.time()
+        if isinstance(error, SkipJob):
+            self._skipped(record, error)
+            return
         failure = None
         if error is not None and not isinstance(error, RunAgain):
             failure = cast("Any", record.bound).judge(error)
-        cost = self.settings.costs.real(live.job, live.usage, failure)
+        # A body has no slot, and is charged for none.
+        cost = None if record.slotless else self.settings.costs.real(live.job, live.usage, failure)
         record.cost += record.charged if cost is None else cost
         self.scheduler.finish(record, cost)
         if error is None:
@@ -162,6 +190,12 @@ class Run:
                 self.on_interrupt(error)
         self.dispatch()
 
+    def _skipped(self, record: Record, skip: SkipJob) -> None:
+        record.error = skip.error
+        self.scheduler.finish(record, None)
+        self.settling.settle(self.scheduler.end(record, "skipped", self.loop.time()))
+        self.dispatch()
+
     def attempt_timed_out(self, live: LiveAttempt, error: TimeLimitExceeded) -> None:
         """An attempt was given up because its time was over."""
         self._failed(live.record, error, Failure(True), live)
@@ -169,7 +203,8 @@ class Run:
 
     def attempt_gone(self, live: LiveAttempt, leftover: Leftover) -> None:
         """An attempt that was given up before has really ended."""
-        record, cost = live.record, self.settings.costs.real(live.job, live.usage, None)
+        record = live.record
+        cost = None if record.slotless else self.settings.costs.real(live.job, live.usage, None)
         if cost is not None:
             record.cost += cost - leftover.charged
         self.scheduler.gone(leftover, cost)
@@ -180,6 +215,8 @@ class Run:
     def _failed(self, record: Record, error: BaseException, failure: Failure, live: LiveAttempt) -> None:
         record.failures += 1
         policy = record.options.retry
+        if record.body is not None and not record.options.own_retry:
+            policy = None  # what failed below it was tried again as often as it may be
         now = self.loop.time()
         if policy is None or not failure.retryable or record.failures >= policy.attempts:
             record.error = error
@@ -256,6 +293,12 @@ class Run:
             group.key = f"{name}#{group.nth}"
         self._named[name] = self.groups[name] = group
         self.scheduler.open_group(group, group.priority)
+
+    def nth_name(self, name: str) -> str:
+        """The positional key of a graph or flow that is run by itself: its name, or `name#n`."""
+        self._runs[name] += 1
+        nth = self._runs[name]
+        return name if nth == 1 else f"{name}#{nth}"
 
     def close_lane(self, lane: LaneState) -> None:
         """The lane takes no more jobs, and is forgotten with its last one."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from ._errors import PacelineError
 from ._record import GroupRecord, Record
+from ._scheduler import State
 from ._stopping import end_group
 
 if TYPE_CHECKING:
@@ -21,8 +23,8 @@ class Settling:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._doomed: list[tuple[GroupRecord, str]] = []
-        """Groups to cancel because of a follower that failed, once what ended with it is settled."""
+        self.later: list[Callable[[], object]] = []
+        """What is to be done about an end (to cancel others, say), once all that ended with it is settled."""
 
     def settle(self, ended: Sequence[Node]) -> None:
         """Take in that these jobs and groups have ended, in this order."""
@@ -31,18 +33,18 @@ class Settling:
                 self._settle_job(node)
             else:
                 self._settle_group(cast("GroupRecord", node))
-        while self._doomed:
-            group, reason = self._doomed.pop()
-            end_group(self._run, group, reason)
+        while self.later:
+            self.later.pop()()
 
     def _settle_job(self, record: Record) -> None:
         status = record.status
         assert status is not None
-        if status == "skipped":
+        if status == "skipped" and record.cause is not None:
             record.error = _error_of(record.cause)
         self._run.counts[status] += 1
         del self._run.records[record.label]  # not job.id: an executor could have changed it
-        if record.parent is not None or record.children:
+        parent = record.parent
+        if parent is not None or record.children:
             _leave_family(record)
         record.drop_work()
         if self._run.history is not None:
@@ -58,9 +60,16 @@ class Settling:
                 group.first_error = group.first_error or record.error
             cancels = group.policy.on_follower_failure == "cancel_group"
             if cancels and status == "failed" and record is not group.primer:
-                self._doomed.append((group, f"follower {record.job.name!r} failed"))
+                reason = f"follower {record.job.name!r} failed"
+                self.later.append(functools.partial(end_group, self._run, group, reason))
         if group is not None or record.on_rest is not None or record.listeners is not None:
             self.rested(record)
+        if record.body is not None and record.body.scope is not None:
+            self._run.executors.middleware.end(record.body.scope, record.error)
+        if parent is not None and parent.body is not None:
+            parent.body.child_ended(record)
+            if self._run.scheduler.states[State.SUSPENDED]:
+                parent.body.look()
 
     def rested(self, record: Record) -> None:
         """The job has ended or is suspended: tell whoever waits for that."""
@@ -75,6 +84,9 @@ class Settling:
         if record.group_record is not None and record.group_record.on_member:
             for tell in tuple(record.group_record.on_member):
                 tell(record)
+        if record.status is None and record.parent is not None and record.parent.body is not None:
+            record.parent.body.tell(record)
+            record.parent.body.look()
 
     def _settle_group(self, group: GroupRecord) -> None:
         del self._run.groups[group.label]
@@ -115,9 +127,11 @@ def _leave_family(record: Record) -> None:
         parent.children.update(children)
 
 
-def _error_of(cause: Node | None) -> BaseException:
-    """Why something was skipped: the error of what it waited for."""
+def _error_of(cause: Node | None) -> BaseException | None:
+    """Why something was skipped: the error of what it waited for; None where only a condition did not hold."""
     if isinstance(cause, Record):
+        if cause.status == "skipped":
+            return cause.error
         return cause.error if cause.error is not None else cause.failure()
     if isinstance(cause, GroupRecord):
         return cause.first_error or PacelineError(f"group {cause.label!r} ended {cause.status}")

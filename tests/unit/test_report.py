@@ -6,18 +6,23 @@ import pytest
 
 from paceline import (
     Attempt,
+    CriticalPath,
+    Edge,
     Engine,
     ErrorInfo,
     Job,
     JobContext,
     JobResult,
     Lane,
+    LongestWait,
     Question,
     RunReport,
     RunTally,
     Suspend,
+    TaskReport,
     Usage,
 )
+from paceline._report_parts import NodeTimes
 from paceline.testing import VirtualClock
 
 
@@ -86,12 +91,13 @@ def test_a_lane_is_told_with_its_share_and_its_due() -> None:
     assert sum(lane.share for lane in lanes.values()) == pytest.approx(1.0)
 
 
-def test_a_report_survives_json() -> None:
+def test_a_report_survives_json_under_either_name_of_a_field() -> None:
     report = run_group()
-    text = report.model_dump_json(by_alias=True)
-    again = RunReport.model_validate_json(text)
-    assert again == report
-    assert again.model_dump_json(by_alias=True) == text
+    for by_alias in (True, False):
+        text = report.model_dump_json(by_alias=by_alias)
+        again = RunReport.model_validate_json(text)
+        assert again == report
+        assert again.model_dump_json(by_alias=by_alias) == text
 
 
 def test_outputs_are_the_objects_themselves_and_plain_data_in_json() -> None:
@@ -153,15 +159,217 @@ def test_a_printed_report_keeps_each_trouble_on_one_short_line_and_not_too_many(
 
 def test_a_tally_that_keeps_no_tasks_has_the_same_sums() -> None:
     whole, sums = RunTally(), RunTally(keep_tasks=False)
-    for each in (result("a", usage=Usage(input_tokens=7)), result("b", status="skipped")):
+    error = ErrorInfo("ValueError", "no such page", "")
+    for each in (result("a", usage=Usage(input_tokens=7)), result("b", status="skipped", error=error)):
         whole.add(each)
         sums.add(each)
     assert sums.totals == whole.totals
     assert sums.report().state == whole.report().state == "skipped"
-    assert sums.report().tasks == {}
+    assert (sums.report().tasks, sums.report().critical_path, sums.report().width) == ({}, None, 0)
 
 
 def test_a_question_is_told_with_its_schema() -> None:
     asked = RunReport.of([result("a", status="suspended", questions=(Question("1", "how many?", int),))])
     (question,) = RunReport.model_validate_json(asked.model_dump_json(by_alias=True)).tasks["a"].questions
     assert (question.id, question.value, question.answer_schema) == ("1", "how many?", "<class 'int'>")
+
+
+def test_a_task_that_nobody_wanted_is_no_trouble() -> None:
+    report = RunReport.of([result("a"), result("b", status="skipped")])
+    assert report.ok
+    assert str(report) == "succeeded: 1 of 2 jobs succeeded, 1 skipped, in 0.00 s"
+
+
+def test_a_report_made_without_checks_is_what_one_made_with_checks_is() -> None:
+    error = ErrorInfo("ValueError", "no", "")
+    task = RunReport.of(
+        [
+            result(
+                "a",
+                status="failed",
+                error=error,
+                attempts=(Attempt(1, 1.0, 2.0, "failed", error),),
+                usage=Usage(requests=1),
+            )
+        ]
+    ).tasks["a"]
+    checked = TaskReport.model_validate(task.model_dump())
+    assert checked == task
+    assert checked.model_fields_set == task.model_fields_set == set(TaskReport.model_fields)
+    assert task.model_copy(update={"index": 3}).index == 3
+
+
+def test_followers_wait_for_the_primer_of_their_own_group_whoever_is_told_first() -> None:
+    def member(group: str, role: str, start: float, end: float, key: str) -> JobResult:
+        return result(key, key=key, group=group, role=role, attempts=(Attempt(1, start, end, "succeeded"),))
+
+    results = [
+        member("book", "follower", 3.0, 4.0, "book/follower/0"),
+        member("book", "primer", 1.0, 2.0, "book/primer"),
+        member("book", "primer", 5.0, 6.0, "book#2/primer"),
+        member("book", "follower", 7.0, 9.0, "book#2/follower/0"),
+    ]
+    report = RunReport.of(results)
+    assert {name: task.after for name, task in report.tasks.items()} == {
+        "book/follower/0": ("book/primer",),
+        "book/primer": (),
+        "book#2/primer": (),
+        "book#2/follower/0": ("book#2/primer",),
+    }
+    assert report.critical_path == CriticalPath(tasks=("book#2/primer", "book#2/follower/0"), seconds=4.0)
+
+
+def test_jobs_of_which_nobody_knows_what_waited_for_what_have_no_critical_path() -> None:
+    alone = result("a", attempts=(Attempt(1, 1.0, 3.0, "succeeded"),))
+    assert RunReport.of([alone, result("b")]).critical_path is None
+    assert RunReport.of([alone]).critical_path == CriticalPath(tasks=("a",), seconds=2.0)
+    assert RunReport.of([result("never ran")]).critical_path is None
+
+
+def ran(tally: RunTally, name: str, start: float | None, end: float | None = None, **fields: object) -> None:
+    """Tell a tally of one node of a graph."""
+    node = NodeTimes(
+        name=name,
+        after=fields.pop("after", ()),  # type: ignore[arg-type]  # as the tests write them
+        accepted=0.0,
+        ready=fields.pop("ready", start),  # type: ignore[arg-type]
+        waited_for=fields.pop("why", None),  # type: ignore[arg-type]
+    )
+    attempts = () if start is None else (Attempt(1, start, end, "succeeded"),)
+    tally.add(result(f"job of {name}", **{"attempts": attempts, **fields}), node=node)
+
+
+def run_graph() -> RunReport:
+    """Load, then a nested graph and a map side by side, of which one item waits for a slot; then a report."""
+    tally = RunTally()
+    ran(tally, "load", 0.0, 1.0, usage=Usage(output_tokens=1))
+    ran(tally, "inner", 1.0, 3.0, after=("load",), role="graph", usage=Usage(output_tokens=100))
+    ran(tally, "inner/clean", 1.0, 2.0)
+    ran(tally, "inner/rank", 2.0, 3.0, after=("inner/clean",))
+    ran(tally, "pages", 1.0, 5.0, after=("load",), role="map")
+    ran(tally, "pages[0]", 1.0, 2.0, usage=Usage(output_tokens=10))
+    ran(tally, "pages[1]", 2.5, 5.0, ready=1.0, why="waits for a free slot", usage=Usage(output_tokens=20))
+    ran(tally, "nothing", 5.0, 5.0, after=("pages",), role="map")
+    ran(tally, "report", 5.0, 6.0, after=("inner", "nothing"))
+    ran(tally, "maybe", None, after=("report",), status="skipped")
+    edges = [
+        Edge("load", "inner"),
+        Edge("load", "pages", "users", parameter="page"),
+        Edge("pages", "nothing"),
+    ]
+    edges += [Edge("nothing", "report"), Edge("inner", "report", data=False)]
+    return tally.report(name="daily", run_id="run-1", output={"pages": (1, 2)}, edges=edges)
+
+
+def test_a_graph_is_told_with_its_name_output_and_edges() -> None:
+    report = run_graph()
+    assert (report.name, report.run_id, report.state) == ("daily", "run-1", "succeeded")
+    assert report.output == {"pages": (1, 2)}
+    assert [(edge.source, edge.target, edge.key, edge.data) for edge in report.edges[:2]] == [
+        ("load", "inner", None, True),
+        ("load", "pages", "users", True),
+    ]
+    assert not report.edges[-1].data
+    task = report.tasks["pages[1]"]
+    assert (task.name, task.accepted, task.ready, task.started, task.waited) == (
+        "pages[1]",
+        0.0,
+        1.0,
+        2.5,
+        1.5,
+    )
+    assert task.waited_for == "waits for a free slot"
+    back = RunReport.model_validate_json(report.model_dump_json())
+    assert back.output == {"pages": [1, 2]}
+    assert back == report.model_copy(update={"output": back.output})
+
+
+def test_bodies_are_listed_and_counted_nowhere_but_their_time_is_the_runs() -> None:
+    report = run_graph()
+    assert report.tasks["pages"].role == "map"
+    assert (report.totals.jobs, report.totals.attempts, report.totals.output_tokens) == (7, 6, 31)
+    assert report.width == 2  # inner/rank and pages[1]; inner/clean and pages[0]
+    tally = RunTally()
+    ran(tally, "agent", 1.0, 9.0, role="flow", status="failed", error=ErrorInfo("ValueError", "no", ""))
+    ran(tally, "search", 2.0, 3.0)
+    report = tally.report(name="agent")
+    assert (report.state, report.totals.jobs, report.totals.failed, report.totals.seconds) == (
+        "failed",
+        1,
+        0,
+        8.0,
+    )
+
+
+def test_how_a_graph_ended_may_be_told() -> None:
+    tally = RunTally()
+    ran(tally, "optional", 0.0, 1.0, status="failed", error=ErrorInfo("ValueError", "no", ""))
+    assert tally.report(state="succeeded").ok
+    assert not tally.report().ok
+
+
+def test_the_critical_path_leads_through_the_tasks_in_nested_graphs_and_maps() -> None:
+    report = run_graph()
+    assert report.critical_path == CriticalPath(
+        tasks=("load", "pages[1]", "report"), seconds=6.0, usage=Usage(output_tokens=21)
+    )
+    assert report.longest_wait == LongestWait(task="pages[1]", seconds=1.5, why="waits for a free slot")
+
+
+def test_a_chain_of_100_000_tasks_is_its_own_critical_path() -> None:
+    tally = RunTally()
+    count = 100_000
+    for place in range(count):
+        ran(tally, str(place), float(place), place + 1.0, after=(str(place - 1),) if place else ())
+    path = tally.report().critical_path
+    assert path is not None
+    assert (len(path.tasks), path.tasks[0], path.tasks[-1], path.seconds) == (count, "0", "99999", count)
+
+
+def test_a_printed_graph_tells_what_each_task_did_and_where_the_time_went() -> None:
+    assert str(run_graph()).splitlines() == [
+        "daily succeeded: 6 of 7 jobs succeeded, 1 skipped, in 6.00 s, at most 2 at once",
+        "output: {'pages': (1, 2)}",
+        "tokens: 0 read, 31 written",
+        "task         status     seconds  waited  attempts",
+        "load         succeeded     1.00    0.00         1",
+        "inner        succeeded     2.00    0.00         1",
+        "inner/clean  succeeded     1.00    0.00         1",
+        "inner/rank   succeeded     1.00    0.00         1",
+        "pages        succeeded     4.00    0.00         1",
+        "pages[0]     succeeded     1.00    0.00         1",
+        "pages[1]     succeeded     2.50    1.50         1",
+        "nothing      succeeded     0.00    0.00         1",
+        "report       succeeded     1.00    0.00         1",
+        "maybe        skipped          -       -         -",
+        "critical path: load → pages[1] → report, 6.00 s, 21 tokens",
+        "longest wait: pages[1], 1.50 s: waits for a free slot",
+    ]
+
+
+def test_a_printed_graph_of_many_tasks_stays_short() -> None:
+    tally = RunTally()
+    for place in range(1000):
+        ran(tally, str(place), float(place), place + 1.0, after=(str(place - 1),) if place else ())
+    lines = str(tally.report(name="chain", output="x" * 500 + "\x1b[31m")).splitlines()
+    assert len(lines) == 25
+    assert max(map(len, lines)) < 120
+    assert lines[1].startswith("output: xxx")
+    assert lines[-2:] == [
+        "… and 980 more",
+        "critical path: 0 → 1 → 2 → 3 → … 992 more … → 996 → 997 → 998 → 999, 1000.00 s",
+    ]
+
+
+def test_what_moves_a_cursor_is_not_printed() -> None:
+    assert "\x1b" not in str(RunTally().report(name="a\x1b[2J", output="b\x1b[31m"))
+
+
+def test_a_report_draws_what_ran() -> None:
+    report = run_graph()
+    drawn = report.to_mermaid()
+    assert 'n_load -->|"users"| n_pages' in drawn
+    assert "n_inner -.-> n_report" in drawn
+    assert "class n_maybe skipped" in drawn
+    assert 'n_load -> n_pages_1 [label="users" lhead="cluster_n_pages"]' in report.to_dot()
+    assert "n_book_primer -.-> n_book_follower_0" in run_group().to_mermaid()

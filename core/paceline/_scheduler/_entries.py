@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BACKOFF",
     "BLOCKED",
+    "BODY",
     "ENDED",
     "IDLE",
     "PARKED",
@@ -22,6 +23,7 @@ __all__ = [
     "RETURNING",
     "RUNNING",
     "SUSPENDED",
+    "Cap",
     "Edge",
     "Entry",
     "GroupState",
@@ -33,7 +35,10 @@ __all__ = [
 
 
 class State(IntEnum):
-    """Where a job is. READY and RETURNING stand in a queue; only RUNNING holds a slot."""
+    """Where a job is. READY and RETURNING stand in a queue; only RUNNING holds a slot.
+
+    BODY is the work of a job that needs none: it starts, and waits for, other jobs.
+    """
 
     BLOCKED = 0
     READY = 1
@@ -44,6 +49,7 @@ class State(IntEnum):
     BACKOFF = 6
     SUSPENDED = 7
     ENDED = 8
+    BODY = 9
 
 
 # Bound once: looking a member up on its class takes as long as a call.
@@ -56,6 +62,7 @@ IDLE: Final = State.IDLE
 BACKOFF: Final = State.BACKOFF
 SUSPENDED: Final = State.SUSPENDED
 ENDED: Final = State.ENDED
+BODY: Final = State.BODY
 
 
 class Timer:
@@ -70,12 +77,32 @@ class Timer:
         self.ticket: int = 0
 
 
+class Cap:
+    """How many of a set of jobs may run at once; a job may stand under several caps, and needs room in each."""
+
+    __slots__ = ("capacity", "held", "label", "used")
+
+    def __init__(self, label: str, capacity: int) -> None:
+        self.label: str = label
+        self.capacity: int = capacity
+        self.used: int = 0
+        """Its running jobs, and its attempts that were given up but have not ended."""
+        self.held: dict[LaneState, Turns[Flow]] = {}
+        """Flows that found it full, by their lane: those wait together, the others must not wait with them."""
+
+    @property
+    def full(self) -> bool:
+        """Whether as many run as may."""
+        return self.used >= self.capacity
+
+
 class Entry:
     """A job, as far as the choice of what runs next is concerned."""
 
     __slots__ = (
         "after",
         "blockers",
+        "caps",
         "cause",
         "charged",
         "dependents",
@@ -83,6 +110,7 @@ class Entry:
         "label",
         "lane",
         "priority",
+        "slotless",
         "state",
         "stated",
         "status",
@@ -90,11 +118,22 @@ class Entry:
     )
 
     def __init__(
-        self, label: str, lane: LaneState, group: GroupState | None, priority: float, stated: float | None
+        self,
+        label: str,
+        lane: LaneState,
+        group: GroupState | None,
+        priority: float,
+        stated: float | None,
+        caps: tuple[Cap, ...] = (),
+        slotless: bool = False,
     ) -> None:
         self.label: str = label
         self.lane: LaneState = lane
         self.group: GroupState | None = group
+        self.caps: tuple[Cap, ...] = caps if group is None else group.caps
+        """What it needs room in; for a job without a slot, what its children do."""
+        self.slotless: bool = slotless
+        """It starts as soon as nothing blocks it, and takes no slot or place."""
         self.priority: float = priority
         self.stated: float | None = stated
         """The cost that its submitter stated, if any."""
@@ -124,7 +163,8 @@ class GroupState:
     __slots__ = (
         "active",
         "begun",
-        "capacity",
+        "cap",
+        "caps",
         "cause",
         "closed",
         "dependents",
@@ -143,7 +183,6 @@ class GroupState:
         "status",
         "timer",
         "unfinished",
-        "used",
     )
 
     def __init__(
@@ -152,20 +191,22 @@ class GroupState:
         lane: LaneState,
         *,
         capacity: int | None = None,
+        caps: tuple[Cap, ...] = (),
         settle: float = 0.0,
         run_on_failure: bool = False,
         exempt: bool = False,
     ) -> None:
         self.label: str = label
         self.lane: LaneState = lane
-        self.capacity: int | None = capacity
+        self.cap: Cap | None = None if capacity is None else Cap(label, capacity)
+        self.caps: tuple[Cap, ...] = caps if self.cap is None else (self.cap, *caps)
+        """What its members need room in: its own cap, and those above it."""
         self.settle: float = settle
         self.run_on_failure: bool = run_on_failure
         self.exempt: bool = exempt
         """Needs no place among the active groups: it belongs to a job that runs already."""
         self.flow: Flow
         self.returning: Flow | None = None
-        self.used: int = 0
         self.active: bool = False
         self.begun: bool = False
         self.released: bool = False
@@ -186,7 +227,7 @@ class GroupState:
     @property
     def full(self) -> bool:
         """Whether as many of its jobs are in flight as may be."""
-        return self.capacity is not None and self.used >= self.capacity
+        return self.cap is not None and self.cap.full
 
     def goes_on_without(self, entry: Entry) -> bool:
         """Whether the end of this member neither releases nor ends the group."""

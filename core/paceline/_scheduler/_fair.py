@@ -2,7 +2,7 @@
 
 All of it is one structure. A lane stands in `_lanes` while one of its jobs could use a slot at once, in
 `_cold` while all that it has are groups that need another place among the active ones than those it has,
-and in neither while it has nothing or is at its cap. A lane without an active group takes a place from
+and in neither while it has nothing or is at its cap. A flow whose jobs find another cap full waits at that cap. A lane without an active group takes a place from
 another when its turn comes: lanes never wait for each other's groups. The bound of the fairness promise
 follows from three rules: the lane that has been charged least (per weight) goes first; a reservation is
 charged at dispatch and corrected to the real cost at the end; and a lane that was away comes back at the
@@ -11,7 +11,7 @@ level of the last dispatch, which never falls.
 
 from __future__ import annotations
 
-from ._entries import READY, Entry, GroupState
+from ._entries import READY, Cap, Entry, GroupState
 from ._lanes import FIRST, Flow, LaneState
 from ._turns import Turns, leave
 
@@ -67,38 +67,48 @@ class FairQueues:
             self._rest(flow)
             lane.offer(flow)
             self._offer(lane)
+            self._pass_on(flow)
 
     def pop(self) -> Entry | None:
         """Choose the next job and give it its slot and its places, or None where none can have them."""
-        if not self.may_pop:
+        flow = self.first_flow() if self.may_pop else None
+        if flow is None:
             return None
-        lane = self.first_lane() if self._cold.live else self._lanes.first()
-        if lane is None:
-            return None
+        lane = flow.lane
         if lane.seat is not self._lanes:
             self._come_back(lane)
-        flow = lane.choose(self.places_free(lane)) if lane.cold.live else lane.open.first()
-        assert flow is not None
         entry = flow.pop()
         lane.ready -= 1
         self.ready -= 1
         self._take(entry, lane, flow)
         # A flow or lane that is alone in its queue and may stay there is the first one still.
-        if flow.group is not None:
-            lane.offer_group(flow.group)
-        elif not flow.ready or lane.open.live > 1:
+        if not flow.ready or flow.caps or flow.group is not None or lane.open.live > 1:
             lane.offer(flow)
         alone = lane.seat is self._lanes and self._lanes.live == 1
         if not (alone and lane.open.live and lane.capacity is None):
             self._offer(lane)
         return entry
 
+    def first_flow(self) -> Flow | None:
+        """The flow whose head the next slot goes to, or None where nothing could use one."""
+        while (lane := self._first_lane() if self._cold.live else self._lanes.first()) is not None:
+            flow = lane.choose(self.places_free(lane)) if lane.cold.live else lane.open.first()
+            assert flow is not None
+            if not flow.caps or flow.full_cap() is None:
+                return flow
+            # Its cap was filled by another flow since it was offered: only now is that of interest.
+            lane.offer(flow)
+            self._offer(lane)
+            self._pass_on(flow)
+        return None
+
     def _take(self, entry: Entry, lane: LaneState, flow: Flow) -> None:
         self.used += 1
         lane.used += 1
+        for cap in flow.caps:
+            cap.used += 1
         group = flow.group
         if group is not None:
-            group.used += 1
             group.begun = True
             if not (group.active or group.exempt or flow.level.priority == FIRST):
                 self._activate(group)
@@ -150,7 +160,7 @@ class FairQueues:
         """The job's attempt is over, or parked: give back its slot and its places."""
         self.used -= 1
         lane = entry.lane
-        if entry.group is not None or lane.capacity is not None:
+        if entry.caps or lane.capacity is not None:
             self.vacate(entry)
         else:
             lane.used -= 1
@@ -165,16 +175,35 @@ class FairQueues:
             self._offer(group.lane)
 
     def vacate(self, entry: Entry) -> None:
-        """Give back its places in its lane and group."""
+        """Give back its places in its lane and under its caps."""
         lane = entry.lane
-        group = entry.group
         lane.used -= 1
-        if group is not None:
-            group.used -= 1
-            if group.capacity is not None:
-                lane.offer_group(group)
+        for cap in entry.caps:
+            cap.used -= 1
+        for cap in entry.caps:
+            if cap.held:
+                self._wake(cap)
         if lane.ready and lane.seat is not self._lanes:
             self._offer(lane)
+
+    def _wake(self, cap: Cap) -> None:
+        """There is room under the cap: in each lane, let the first flow that waits for it take its turn."""
+        for lane, held in tuple(cap.held.items()):
+            while (flow := held.first()) is not None:
+                lane.offer(flow)
+                # One for the one place; a flow that needs more than room lets the next one try.
+                if flow.seat is held or flow.seat is lane.open:
+                    break
+            if not held:
+                del cap.held[lane]
+            if lane.seat is not self._lanes:
+                self._offer(lane)
+
+    def _pass_on(self, flow: Flow) -> None:
+        """A flow did not use the room that there is under its caps: others may."""
+        for cap in flow.caps:
+            if cap.held and not cap.full:
+                self._wake(cap)
 
     # Costs.
 
@@ -200,7 +229,7 @@ class FairQueues:
         lane.service += difference / lane.weight
         if lane.seat is not None:
             self._offer(lane)
-        flow = entry.group.flow if entry.group is not None else lane.flows.get(entry.priority)
+        flow = lane.charged_flow(entry)
         if flow is not None:
             flow.turn += difference
             if flow.seat is not None:
@@ -215,8 +244,8 @@ class FairQueues:
         lane.capacity = capacity
         self._offer(lane)
 
-    def first_lane(self) -> LaneState | None:
-        """The lane that the next slot goes to, or None where nothing could use one."""
+    def _first_lane(self) -> LaneState | None:
+        """The lane that has been charged least, of those that wait for a slot or for a place too."""
         lane = self._lanes.first()
         if len(self.active) < self.max_active_groups:
             cold = self._cold.first()

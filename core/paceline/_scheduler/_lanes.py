@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from typing import TypeAlias
 
-from ._entries import ENDED, READY, RETURNING, Entry, GroupState
+from ._entries import ENDED, READY, RETURNING, Cap, Entry, GroupState
 from ._turns import Turns, leave
 
 __all__ = ["FIRST", "Flow", "LaneState"]
+
+FlowKey: TypeAlias = float | tuple[float, tuple[Cap, ...]]
+"""What ungrouped jobs that take turns as one have in common: their priority and their caps, if any."""
 
 FIRST = math.inf
 """The priority of jobs that take back what they gave up while parked: ahead of all new ones."""
@@ -34,12 +38,15 @@ class _Level:
 class Flow:
     """Ready jobs of one lane that take turns as one; only its head is ever looked at."""
 
-    __slots__ = ("group", "jobs", "lane", "level", "ready", "seat", "ticket", "turn")
+    __slots__ = ("caps", "group", "jobs", "lane", "level", "ready", "seat", "ticket", "turn")
 
-    def __init__(self, lane: LaneState, level: _Level, group: GroupState | None) -> None:
+    def __init__(
+        self, lane: LaneState, level: _Level, group: GroupState | None, caps: tuple[Cap, ...]
+    ) -> None:
         self.lane: LaneState = lane
         self.level: _Level = level
         self.group: GroupState | None = group
+        self.caps: tuple[Cap, ...] = caps
         self.jobs: deque[Entry] = deque()
         """In order; those that have ended meanwhile are passed over when they come up."""
         self.ready: int = 0
@@ -72,6 +79,13 @@ class Flow:
             self.jobs.remove(entry)
         elif len(self.jobs) > 2 * self.ready + 16:
             self.jobs = deque(entry for entry in self.jobs if entry.state is READY)
+
+    def full_cap(self) -> Cap | None:
+        """The first of its caps that has no room."""
+        for cap in self.caps:
+            if cap.used >= cap.capacity:
+                return cap
+        return None
 
     def come_back(self) -> None:
         """Whatever it lacked, it may take turns again: at the level of the others, with no credit."""
@@ -126,8 +140,8 @@ class LaneState:
         self.cost_sum: float = 0.0
         self.cost_count: int = 0
         self.levels: dict[float, _Level] = {}
-        self.flows: dict[float, Flow] = {}
-        """The ungrouped flow of each priority."""
+        self.flows: dict[FlowKey, Flow] = {}
+        """The ungrouped flows."""
         self.open: Turns[Flow] = Turns(_turn)
         """Flows whose head may run: ungrouped jobs, active groups, jobs that return."""
         self.cold: Turns[Flow] = Turns(_cold_turn)
@@ -143,31 +157,42 @@ class LaneState:
         """Whether its cap lets another group become active: one that waits for it would block others."""
         return self.capacity is None or self.active < self.capacity
 
-    def flow(self, priority: float, group: GroupState | None) -> Flow:
+    def flow(self, priority: float, group: GroupState | None, caps: tuple[Cap, ...]) -> Flow:
         """A new flow, at the current level of its priority."""
         level = self.levels.get(priority)
         if level is None:
             level = self.levels[priority] = _Level(priority)
-        return Flow(self, level, group)
+        return Flow(self, level, group, caps)
 
     def flow_of(self, entry: Entry) -> Flow:
         """The flow in which this job is queued."""
         group = entry.group
         if entry.state is RETURNING:
             if group is None:
-                return self._ungrouped(FIRST)
+                return self._ungrouped(FIRST, entry.caps)
             if group.returning is None:
-                group.returning = self.flow(FIRST, group)
+                group.returning = self.flow(FIRST, group, group.caps)
             return group.returning
         if group is not None:
             return group.flow
-        return self.flows.get(entry.priority) or self._ungrouped(entry.priority)
+        if not entry.caps:
+            flow = self.flows.get(entry.priority)
+            if flow is not None:
+                return flow
+        return self._ungrouped(entry.priority, entry.caps)
 
-    def _ungrouped(self, priority: float) -> Flow:
-        flow = self.flows.get(priority)
+    def _ungrouped(self, priority: float, caps: tuple[Cap, ...]) -> Flow:
+        key = (priority, caps) if caps else priority
+        flow = self.flows.get(key)
         if flow is None:
-            flow = self.flows[priority] = self.flow(priority, None)
+            flow = self.flows[key] = self.flow(priority, None, caps)
         return flow
+
+    def charged_flow(self, entry: Entry) -> Flow | None:
+        """The flow that the job was charged to, if it is still there."""
+        if entry.group is not None:
+            return entry.group.flow
+        return self.flows.get((entry.priority, entry.caps) if entry.caps else entry.priority)
 
     def forget(self, flow: Flow) -> None:
         """Let go of a flow that is over, and of its level with the last one in it."""
@@ -177,10 +202,10 @@ class LaneState:
         if not level.flows:
             self.levels.pop(level.priority, None)
         if flow.group is None:
-            self.flows.pop(level.priority, None)
+            self.flows.pop((level.priority, flow.caps) if flow.caps else level.priority, None)
 
     def offer(self, flow: Flow) -> None:
-        """Put the flow where it belongs now: with those that may run, with the cold ones, or nowhere."""
+        """Put the flow where it belongs now: with those that may run, with the cold ones, or at a full cap."""
         group = flow.group
         if flow.seat is None:
             flow.come_back()
@@ -188,22 +213,17 @@ class LaneState:
             leave(flow)
             flow.jobs.clear()
             # Priority 0 is where nearly all ungrouped jobs go; its flow is kept for the next one.
-            if group is None and flow.level.priority:
+            if group is None and (flow.level.priority or flow.caps):
                 self.forget(flow)
-        elif group is None:
-            self.open.put(flow)
-        elif group.full:
-            leave(flow)
-        elif group.active or group.exempt or flow.level.priority == FIRST:
+        elif flow.caps and (cap := flow.full_cap()) is not None:
+            held = cap.held.get(self)
+            if held is None:
+                held = cap.held[self] = Turns(_turn)
+            held.put(flow)
+        elif group is None or group.active or group.exempt or flow.level.priority == FIRST:
             self.open.put(flow)
         else:
             self.cold.put(flow)
-
-    def offer_group(self, group: GroupState) -> None:
-        """Put the flows of a group where they belong now."""
-        self.offer(group.flow)
-        if group.returning is not None:
-            self.offer(group.returning)
 
     def choose(self, places: bool) -> Flow:
         """The flow whose turn it is, where one may run. `places`: another group may become active."""

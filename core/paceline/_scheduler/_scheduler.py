@@ -12,6 +12,7 @@ it held, then `end`, `retry`, `suspend` or `again` says what becomes of the job.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 
 from paceline._job import Status
@@ -19,6 +20,7 @@ from paceline._job import Status
 from ._entries import (
     BACKOFF,
     BLOCKED,
+    BODY,
     ENDED,
     IDLE,
     PARKED,
@@ -42,7 +44,7 @@ from ._waiting import WaitReason, why
 __all__ = ["Scheduler"]
 
 _NO_ENDS: tuple[Node, ...] = ()
-_ON_THE_WAY = (READY, RUNNING, RETURNING, IDLE, BACKOFF)
+_ON_THE_WAY = (READY, RUNNING, RETURNING, IDLE, BACKOFF, BODY)
 
 
 class Scheduler:
@@ -62,11 +64,13 @@ class Scheduler:
         self.timers: Turns[Timer] = Turns(_when)
         """What is due at a time."""
         self._settling = 0
+        self._bodies: deque[Entry] = deque()
+        """Ready, and in need of no slot."""
 
     @property
     def may_start(self) -> bool:
         """Whether `next` may have anything to say."""
-        return self.queues.may_pop
+        return self.queues.may_pop or bool(self._bodies)
 
     @property
     def pending(self) -> int:
@@ -100,7 +104,7 @@ class Scheduler:
         self.unfinished += 1
         entry.lane.unfinished += 1
         group = entry.group
-        if group is None and not after:
+        if group is None and not after and not entry.slotless:
             entry.state = READY
             self.states[READY] += 1
             self.queues.push(entry)
@@ -144,7 +148,10 @@ class Scheduler:
     def _ready(self, entry: Entry, *, front: bool = False) -> None:
         self._move(entry, READY)
         entry.after = ()
-        self.queues.push(entry, front=front)
+        if entry.slotless:
+            self._bodies.append(entry)
+        else:
+            self.queues.push(entry, front=front)
 
     def _unblock(self, entry: Entry) -> None:
         entry.blockers -= 1
@@ -160,10 +167,15 @@ class Scheduler:
 
     def next(self) -> Entry | None:
         """Choose the job that starts (or, if it was parked, goes on) now; None while none can."""
-        entry = self.queues.pop()
-        if entry is not None:
-            self._move(entry, RUNNING)
-        return entry
+        while self._bodies:
+            entry = self._bodies.popleft()
+            if entry.state is READY:  # not cancelled meanwhile
+                self._move(entry, BODY)
+                return entry
+        chosen = self.queues.pop()
+        if chosen is not None:
+            self._move(chosen, RUNNING)
+        return chosen
 
     def park(self, entry: Entry) -> None:
         """A running job waits for its own: it gives back all that it holds."""
@@ -174,6 +186,15 @@ class Scheduler:
         """It has waited: it wants back what it gave, ahead of new jobs of its lane (`next` returns it)."""
         self._move(entry, RETURNING)
         self.queues.push(entry)
+
+    def body_is(self, entry: Entry, state: State) -> None:
+        """A job without a slot works (BODY), waits for its own (PARKED) or for an answer (SUSPENDED)."""
+        self._move(entry, state)
+
+    def needs_slot(self, entry: Entry) -> None:
+        """A job that was looked at without a slot is to run with one."""
+        entry.slotless = False
+        self._ready(entry)
 
     # An attempt is over.
 
@@ -233,7 +254,10 @@ class Scheduler:
                 group.leave(status)
             return (entry,)
         if entry.state is READY:
-            self._withdraw(entry, IDLE)
+            if entry.slotless:
+                self._move(entry, IDLE)
+            else:
+                self._withdraw(entry, IDLE)
         elif entry.state is BLOCKED:
             self._disconnect(entry)
         elif entry.state is BACKOFF:
@@ -316,7 +340,7 @@ class Scheduler:
 
     def open_group(self, group: GroupState, priority: float) -> None:
         """Accept a group; members come with `add`, and its end is possible after `close_group`."""
-        group.flow = group.lane.flow(priority, group)
+        group.flow = group.lane.flow(priority, group, group.caps)
         self.unfinished_groups += 1
 
     def close_group(self, group: GroupState, now: float) -> Sequence[Node]:

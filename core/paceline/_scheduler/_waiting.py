@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from ._entries import RETURNING, Entry, State
 from ._fair import FairQueues
 
-__all__ = ["WaitKind", "WaitReason", "why"]
+__all__ = ["WaitKind", "WaitReason", "tightest", "why"]
 
 WaitKind: TypeAlias = Literal[
     "dependency",
@@ -16,6 +16,7 @@ WaitKind: TypeAlias = Literal[
     "settle",
     "active_groups",
     "group_in_flight",
+    "max_running",
     "lane_cap",
     "lane_share",
     "slot",
@@ -30,6 +31,7 @@ _TEXT: dict[WaitKind, str] = {
     "settle": "waits for the prefix of group {on} to settle",
     "active_groups": "waits for a place among the active groups",
     "group_in_flight": "group {on} has as many jobs in flight as it may",
+    "max_running": "as many jobs of {on} run as may",
     "lane_cap": "lane {on} has as many jobs running as it may",
     "lane_share": "other lanes are served before lane {on}",
     "slot": "waits for a free slot",
@@ -48,6 +50,7 @@ class WaitReason:
 
     dependency: something in `after` has not ended. release, settle: the group's primer is not that far.
     active_groups: `max_active_groups` are active. group_in_flight: the group's `in_flight` is reached.
+    max_running: a graph, flow or map has as many of its jobs running as it may.
     lane_cap: the lane's `max_running` is reached. lane_share: every slot is taken and other lanes come
     first. slot: every slot is taken. backoff: the next attempt is not due. children: parked while it
     awaits its own jobs. reply: suspended.
@@ -67,7 +70,7 @@ def why(entry: Entry, queues: FairQueues) -> WaitReason | None:
         case State.BLOCKED:
             return _why_blocked(entry)
         case State.READY | State.RETURNING:
-            return _why_queued(entry, queues)
+            return None if entry.slotless else _why_queued(entry, queues)
         case State.BACKOFF:
             return WaitReason("backoff", None, None if entry.timer is None else entry.timer.when)
         case State.PARKED:
@@ -76,6 +79,16 @@ def why(entry: Entry, queues: FairQueues) -> WaitReason | None:
             return WaitReason("reply")
         case _:
             return None
+
+
+def tightest(entry: Entry, queues: FairQueues) -> WaitKind | None:
+    """What has no room left now that this job has just started: had it waited, then for that."""
+    if entry.lane.full:
+        return "lane_cap"
+    for cap in entry.caps:
+        if cap.full:
+            return "max_running"
+    return "slot" if queues.used >= queues.slots else None
 
 
 def _why_blocked(entry: Entry) -> WaitReason | None:
@@ -94,10 +107,14 @@ def _why_queued(entry: Entry, queues: FairQueues) -> WaitReason:
     lane, group = entry.lane, entry.group
     if lane.full:
         return WaitReason("lane_cap", lane.label)
+    for cap in entry.caps:
+        if cap.full:
+            own = group is not None and cap is group.cap
+            return WaitReason("group_in_flight" if own else "max_running", cap.label)
     if group is not None:
-        if group.full:
-            return WaitReason("group_in_flight", group.label)
         needs_place = not (group.active or group.exempt or entry.state is RETURNING)
         if needs_place and not queues.places_free(lane):
             return WaitReason("active_groups", group.label)
-    return WaitReason("slot") if queues.first_lane() is lane else WaitReason("lane_share", lane.label)
+    first = queues.first_flow()
+    own_turn = first is not None and first.lane is lane
+    return WaitReason("slot") if own_turn else WaitReason("lane_share", lane.label)

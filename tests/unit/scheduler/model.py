@@ -83,7 +83,7 @@ class Model:
         return lane.capacity is not None and sum(t.lane is lane for t in self.holding()) >= lane.capacity
 
     def group_full(self, group: Family) -> bool:
-        capacity = group.entry.capacity
+        capacity = group.entry.cap and group.entry.cap.capacity
         return capacity is not None and sum(t.group is group for t in self.holding()) >= capacity
 
     def active(self) -> list[Family]:

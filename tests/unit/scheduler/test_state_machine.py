@@ -343,7 +343,8 @@ class SchedulerMachine(RuleBasedStateMachine):
             assert lane.used == sum(t.lane is lane for t in model.holding())
             assert lane.ready == sum(t.lane is lane for t in self.tasks_in(*QUEUED))
         for family in model.families:
-            assert family.entry.used == sum(t.group is family for t in model.holding())
+            if family.entry.cap is not None:
+                assert family.entry.cap.used == sum(t.group is family for t in model.holding())
             assert family.entry.active == family.active
             assert family.entry.status == family.status
 

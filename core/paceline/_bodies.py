@@ -1,0 +1,193 @@
+"""Jobs that hold no slot: a graph, a flow, a map. They start other jobs, wait for them, and join what comes of them.
+
+A body is an Executor like any other; only the scheduler starts its jobs as soon as nothing blocks them, and they
+take no slot. What it starts are its children: ordinary jobs, with edges between them. So cancelling, deadlines,
+parents, events and a reply after a suspension are those of jobs, and every nesting works with one slot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from ._job import Question
+from ._middleware import Scope
+from ._parking import body_moves, wait
+from ._scheduler import State
+
+if TYPE_CHECKING:
+    from ._context import JobContext
+    from ._job import Job
+    from ._live import LiveAttempt
+    from ._record import Record
+
+__all__ = ["Body", "BodyKind", "Child", "Inputs", "LiveBody", "SkipJob"]
+
+BodyKind: TypeAlias = Literal["graph", "flow", "map"]
+
+Child: TypeAlias = "tuple[str, Record, tuple[Record, ...]]"
+"""A job below a body: its name there, the job, and the jobs that it came after."""
+
+
+class SkipJob(Exception):
+    """Raised by a body that cannot run because of what it waits for, with that error."""
+
+    def __init__(self, error: BaseException | None) -> None:
+        super().__init__()
+        self.error = error
+
+
+class Inputs(ABC):
+    """A payload that is not known before its job starts, because it is made of what other jobs put out."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def conditional(self) -> bool:
+        """Whether there is a condition to look at before the job takes a slot."""
+
+    @abstractmethod
+    def met(self) -> bool:
+        """Look at the condition; it may raise, which fails the job."""
+
+    @abstractmethod
+    def resolve(self) -> object:
+        """Make the payload; it may raise, which fails the job."""
+
+
+class Body(ABC):
+    """An executor whose jobs hold no slot."""
+
+    kind: BodyKind
+    max_running: int | None = None
+    """How many jobs below it run at once, where the job itself does not say."""
+    listeners: list[Callable[[Record], object]] | None = None
+    """Told of each job below it that comes to rest: of the one run that this body was made for."""
+
+    def execute(self, job: Job, ctx: JobContext, /) -> Awaitable[object]:  # noqa: ARG002
+        """Run the body of one job."""
+        return self._execute(ctx._live)
+
+    async def _execute(self, live: LiveAttempt) -> object:
+        record = live.record
+        scope = None if record.body is None else record.body.scope
+        record.body = body = self.open(live)
+        if self.listeners is not None:
+            body.listeners = self.listeners
+        if scope is None and self.kind != "map":
+            job = record.job
+            scope = Scope(self.kind, job.id, job.name, live.run.id, job.parent, job.lane, job.metadata)
+            live.run.executors.middleware.begin(scope)
+        body.scope = scope
+        return await body.work()
+
+    @abstractmethod
+    def open(self, live: LiveAttempt) -> LiveBody:
+        """What the job is while it runs."""
+
+
+class LiveBody(ABC):
+    """A body at work: told of each of its children that ends."""
+
+    kind: BodyKind
+
+    def __init__(self, live: LiveAttempt) -> None:
+        self.live: LiveAttempt = live
+        self.record: Record = live.record
+        self.scope: Scope | None = None
+        parent = live.record.parent
+        above = None if parent is None else parent.body
+        self.listeners: list[Callable[[Record], object]] = [] if above is None else above.listeners
+        """Called when a job of it, or of a body below it, comes to rest."""
+        self.asked: dict[str, asyncio.Future[Any]] = {}
+        """The questions of the body itself that have no answer, by id."""
+        self._questions = 0
+        self._all_ended: asyncio.Future[None] | None = None
+
+    @abstractmethod
+    async def work(self) -> object:
+        """Do it: what it returns is the output of the job."""
+
+    @abstractmethod
+    def children(self) -> Iterator[Child]:
+        """The jobs that it has started, for a report."""
+
+    def child_ended(self, record: Record) -> None:
+        """A job whose parent this is has ended."""
+        self.tell(record)
+        if self._all_ended is not None and not self.record.children and not self._all_ended.done():
+            self._all_ended.set_result(None)
+
+    def tell(self, record: Record) -> None:
+        """Tell those who watch the run that a job of it has come to rest."""
+        for listener in tuple(self.listeners):
+            listener(record)
+
+    async def all_ended(self) -> None:
+        """Wait until all that it has started has ended."""
+        if self.record.children:
+            self._all_ended = self.live.run.loop.create_future()
+            try:
+                await wait(self.live.run, self._all_ended)
+            finally:
+                self._all_ended = None
+
+    @property
+    def rests(self) -> bool:
+        """Whether it waits, and nothing below it can go on without an answer."""
+        if self.record.state is not State.PARKED or not self.live.run.scheduler.states[State.SUSPENDED]:
+            return False
+        found = False
+        below = list(self.record.children or ())
+        while below:
+            record = below.pop()
+            if record.state is State.SUSPENDED:
+                found = True
+            elif record.state is State.PARKED:
+                below.extend(record.children or ())
+            elif record.state is not State.BLOCKED:
+                return False
+        return found
+
+    def suspended(self) -> list[Record]:
+        """The jobs below it that wait for an answer."""
+        found: list[Record] = []
+        below = list(self.record.children or ())
+        while below:
+            record = below.pop()
+            if record.state is State.SUSPENDED:
+                found.append(record)
+            below.extend(record.children or ())
+        return found
+
+    def look(self) -> None:
+        """Something below it has come to rest: if that holds for all of it, tell those who wait."""
+        if self.rests:
+            self.live.run.settling.rested(self.record)
+
+    async def ask(self, question: object, schema: object) -> Any:
+        """Rest with a question until it is answered."""
+        live, record, run = self.live, self.record, self.live.run
+        self._questions += 1
+        asked = Question(str(self._questions), question, schema)
+        answer = self.asked[asked.id] = run.loop.create_future()
+        record.questions = (*record.questions, asked)
+        record.answers = {}
+        if run.history is not None:
+            run.history.suspended(record)
+        body_moves(run, live)
+        try:
+            return await answer
+        finally:
+            if self.asked.pop(asked.id, None) is not None:  # given up: a timeout around it, say
+                record.questions = tuple(each for each in record.questions if each.id != asked.id)
+                body_moves(run, live)
+
+    def answer(self, question: str, answer: Any) -> None:
+        """A question of the body itself was answered."""
+        future = self.asked.pop(question)
+        if not future.done():
+            future.set_result(answer)
+        body_moves(self.live.run, self.live)

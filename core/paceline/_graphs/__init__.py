@@ -1,0 +1,1 @@
+"""Graphs and flows: edges between the jobs of one engine."""

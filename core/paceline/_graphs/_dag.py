@@ -1,0 +1,307 @@
+"""Static graphs: written by hand (`Dag`), or drawn from a function (`dag`). Built once, run any number of times."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast, final, get_args, overload
+
+from paceline._bodies import Body
+from paceline._errors import BuildError, PacelineError
+
+from ._assembly import Declared, assemble, same_step
+from ._edge import Edge, Plan
+from ._graph import Graph, Node
+from ._graph_body import GraphBody, OnFailure
+from ._runs import Composite, GraphRun
+from ._signature import Signature
+from ._steps import CallOptions, GraphOptions, NodeOptions, Step
+from ._tasks import Task, TaskDecorator
+from ._tracing import trace
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from paceline._engine import Engine
+    from paceline._executor import ExecutorLike
+    from paceline._report import RunReport
+    from paceline._run import Run
+
+__all__ = ["Dag", "DagDecorator", "dag"]
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+S = TypeVar("S")
+
+
+@final
+class Dag(Composite[P, R]):
+    """A static graph: tasks, and what each comes after. A value: build it once, run it often and at the same time.
+
+        report = Dag("report")
+
+        @report.task
+        async def load_users() -> dict[str, list[str]]: ...
+
+        @report.task
+        async def count(users: Annotated[list[str], From(load_users, "users")]) -> int: ...
+
+        result = await report.run()
+
+    Parameters that nothing is said of, and that have no default, are inputs of the graph: `report.run(inputs=...)`.
+    A graph can be a task of another one, and be called in a flow, with its inputs as arguments. What it returns is
+    what its function returned; one written by hand returns a dict of what its tasks put out, by name.
+    """
+
+    def __init__(self, name: str, **options: Unpack[CallOptions]) -> None:
+        super().__init__(name, None, options)
+        self._function: Callable[..., Any] | None = None
+        self._declared: dict[str, Declared] = {}
+        self._graph: Graph | None = None
+
+    # Writing one by hand.
+
+    @overload
+    def task(self, fn: Callable[Q, Awaitable[S]], /, **options: Unpack[NodeOptions]) -> Task[Q, S]: ...
+    @overload
+    def task(self, fn: Callable[Q, S], /, **options: Unpack[NodeOptions]) -> Task[Q, S]: ...
+    @overload
+    def task(self, fn: ExecutorLike, /, **options: Unpack[NodeOptions]) -> Task[..., Any]: ...
+    @overload
+    def task(self, **options: Unpack[NodeOptions]) -> TaskDecorator: ...
+    def task(self, fn: Any = None, /, **options: Unpack[NodeOptions]) -> Any:
+        """Put in a task; also a decorator. The same function may become many, under different names.
+
+        `fn`: whatever `task` takes; or a task, a flow, another graph. `NodeOptions` tells what may be said of it.
+
+        Raises:
+            BuildError: if the name is taken, or the graph was drawn from a function.
+        """
+        if fn is None:
+            return functools.partial(self._declare, options)
+        return self._declare(options, fn)
+
+    def _declare(self, options: NodeOptions, fn: Any) -> Step[..., Any]:
+        if self._function is not None:
+            raise BuildError(f"graph {self.name!r} is drawn from a function: call the task there")
+        given: dict[str, Any] = {**options}
+        after, bind = given.pop("after", ()), given.pop("bind", None)
+        step: Step[..., Any]
+        if isinstance(fn, Step):
+            name = given.pop("name", None) or fn.name
+            step = cast("Step[..., Any]", fn).with_options(**given)
+            step.origin, step.name = step, name
+        else:
+            step = Task(fn, cast("Any", given))
+        if step.name in self._declared:
+            raise BuildError(
+                f"graph {self.name!r} has a task {step.name!r} already: give this one a name of its own, name=..."
+            )
+        several = isinstance(after, list | tuple | set | frozenset)
+        afters = tuple(cast("Iterable[object]", after)) if several else (after,)
+        self._declared[step.name] = Declared(step, fn, (*step.afters, *afters), bind)
+        self._graph = None
+        return step
+
+    # Looking at it.
+
+    def build(self) -> Graph:
+        """Check it, once; all that follows does that by itself.
+
+        Raises:
+            BuildError: if it cannot run as it is written; the message names the task and the edge.
+        """
+        if self._graph is None:
+            if self._function is None:
+                self._graph = assemble(self.name, self._declared)
+            else:
+                self._graph = trace(self.name, self._function, cast("Signature", self.signature))
+        return self._graph
+
+    @property
+    def tasks(self) -> Mapping[str, Step[..., Any]]:
+        """Its tasks by name, each after those that it comes after."""
+        return {node.name: node.step for node in self.build().nodes}
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        """What comes after what, and what is carried from one to the other."""
+        return self.build().edges
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What a run may be given."""
+        return tuple(self.build().inputs)
+
+    def plan(self) -> Plan:
+        """Which tasks could run side by side, and what could not be said for certain about the types."""
+        graph = self.build()
+        return Plan.of([node.name for node in graph.nodes], self.edges, notes=graph.notes)
+
+    def to_mermaid(self) -> str:
+        """The graph as a Mermaid flowchart, its edges labelled with the key that they carry."""
+        from ._drawing import mermaid
+
+        return mermaid(self.name, list(self.tasks), self.edges)
+
+    def to_dot(self) -> str:
+        """The graph in Graphviz's language."""
+        from ._drawing import dot
+
+        return dot(self.name, list(self.tasks), self.edges)
+
+    # Running it.
+
+    async def start(
+        self,
+        engine: Engine,
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        targets: Iterable[object] | object | None = None,
+        on_failure: OnFailure = "skip_downstream",
+        max_running: int | None = None,
+        **named: Any,
+    ) -> GraphRun[R]:
+        """Start a run in an engine, and come back at once: watch it, await what it returns, or cancel it.
+
+        `inputs`, or the same as arguments by name. `targets`: run only these tasks, and what they come after.
+        `on_failure`: what depends on a failed task is skipped, and the rest goes on ("skip_downstream"); the
+        first failure cancels all ("fail_fast"); what is only ordered after a failed task runs too ("continue").
+        `max_running`: how many of its jobs run at once.
+
+        Raises:
+            BuildError: if the graph cannot run as it is written, or an input is missing or unknown.
+            UnknownName: if it asks for a target, lane or executor that is not there.
+            EngineNotOpen, WrongLoop: as for `engine.submit`.
+        """
+        run = engine._open(f"starting {self}")
+        return await self._begin(run, inputs, named, targets, on_failure, max_running)
+
+    async def run(
+        self,
+        engine: Engine | None = None,
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        targets: Iterable[object] | object | None = None,
+        run_id: str | None = None,
+        on_failure: OnFailure = "skip_downstream",
+        max_running: int | None = None,
+        **named: Any,
+    ) -> RunReport:
+        """Run it, and tell what became of it: it does not raise for what its tasks do.
+
+        Without an engine: in that of the job which asks or, outside of any, in one of its own, whose run `run_id`
+        names. Comes back when all has ended, or rests for an answer. The rest is as for `start`.
+        """
+        return await self._report(
+            engine,
+            lambda run: self._begin(run, inputs, named, targets, on_failure, max_running),
+            max_running,
+            run_id,
+        )
+
+    async def _begin(
+        self,
+        run: Run,
+        inputs: Mapping[str, Any] | None,
+        named: Mapping[str, Any],
+        targets: Any,
+        on_failure: OnFailure,
+        max_running: int | None,
+    ) -> GraphRun[R]:
+        if on_failure not in get_args(OnFailure):
+            raise ValueError(f"{self}: on_failure must be one of {get_args(OnFailure)}, not {on_failure!r}")
+        graph = self.build()
+        nodes = graph.nodes if targets is None else graph.up_to(self._targets(graph, targets))
+        given = self._merged(inputs, named)
+        graph.given(given, nodes)
+        for node in nodes:
+            _can_run(run, self.name, node)
+        body = GraphBody(self.build, self.name, nodes=nodes, on_failure=on_failure)
+        return await self._start(run, body, given, max_running)
+
+    def _targets(self, graph: Graph, targets: Any) -> list[Node]:
+        several: Iterable[object] = (
+            targets if isinstance(targets, list | tuple | set | frozenset) else (targets,)
+        )
+        found: list[Node] = []
+        for target in cast("Iterable[object]", targets) if several else (targets,):
+            if isinstance(target, str):
+                found.append(graph.node(target))
+                continue
+            same = [node for node in graph.nodes if same_step(node.step, target)]
+            if not same:
+                graph.node(str(getattr(target, "name", target)))
+            found.extend(same)
+        return found
+
+    def body(self, **how: Any) -> Body:
+        return GraphBody(self.build, self.name, **how)
+
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        if self.signature is not None:
+            return super().bind(args, kwargs)
+        if args:
+            raise TypeError(f"{self} takes its inputs by name")
+        return dict(kwargs)
+
+
+def _can_run(run: Run, graph: str, node: Node) -> None:
+    """Refuse a lane or executor that the engine does not have, before anything runs."""
+    options = node.step.options
+    lane, executor = options.get("lane", "default"), options.get("executor")
+    try:
+        run.intake.lane(lane)
+        if isinstance(executor, str):
+            run.executors.bind(executor)
+    except PacelineError as error:
+        error.add_note(f"asked for by task {node.name!r} of graph {graph!r}")
+        raise
+
+
+class DagDecorator(Protocol):
+    """What `dag(...)` with options gives."""
+
+    @overload
+    def __call__(self, fn: Callable[P, Awaitable[R]], /) -> Dag[P, R]: ...
+    @overload
+    def __call__(self, fn: Callable[P, R], /) -> Dag[P, R]: ...
+
+
+@overload
+def dag(fn: Callable[P, Awaitable[R]], /, **options: Unpack[GraphOptions]) -> Dag[P, R]: ...
+@overload
+def dag(fn: Callable[P, R], /, **options: Unpack[GraphOptions]) -> Dag[P, R]: ...
+@overload
+def dag(**options: Unpack[GraphOptions]) -> DagDecorator: ...
+def dag(fn: Any = None, /, **options: Unpack[GraphOptions]) -> Any:
+    """Draw a graph from a function; also a decorator.
+
+        @dag
+        async def pipeline(query: str) -> str:
+            documents = await search(query)
+            ranked = await rank.map(documents["hits"], query=query)     # one job a hit, known only at run time
+            return await answer(query, ranked)
+
+        report = await pipeline.run(query="tea")
+
+    The function is run once, when the graph is first looked at, with symbols for its inputs; each call of a task
+    in it becomes a node, and what it awaits is a symbol to hand on. Loops over what is known then are fine; what
+    depends on a value belongs in a task, in `with_options(when=...)`, or in a flow.
+
+    Raises:
+        BuildError: when it is built, if it cannot run as it is written.
+    """
+    if fn is None:
+        return functools.partial(_drawn, options)
+    return _drawn(options, fn)
+
+
+def _drawn(options: GraphOptions, fn: Callable[..., Any]) -> Dag[..., Any]:
+    given: dict[str, Any] = {**options}
+    made: Dag[..., Any] = Dag(given.pop("name", None) or fn.__name__, **given)
+    made.signature = Signature(fn)
+    made._function = fn
+    functools.update_wrapper(made, fn)
+    return made

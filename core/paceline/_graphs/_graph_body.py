@@ -1,0 +1,216 @@
+"""A graph at work: one job for each node, with the edges of the graph between them."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, final
+
+from paceline._bodies import Body, BodyKind, Child, Inputs, LiveBody
+from paceline._options import Options
+from paceline._room import BREATH
+from paceline._stopping import cancel
+
+from ._graph import Graph, Node
+from ._maps import MapBody, Piped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from paceline._executors import Bound
+    from paceline._live import LiveAttempt
+    from paceline._record import Record
+    from paceline._scheduler import Edge, LaneState
+
+    from ._edge import Edge as GraphEdge
+
+__all__ = ["GraphBody", "LiveGraph", "OnFailure"]
+
+OnFailure: TypeAlias = Literal["skip_downstream", "fail_fast", "continue"]
+
+
+@final
+class GraphBody(Body):
+    """The executor of a graph: its payload is the inputs, its output what the graph returns."""
+
+    kind: BodyKind = "graph"
+
+    def __init__(
+        self,
+        graph: Callable[[], Graph],
+        name: str,
+        *,
+        nodes: Sequence[Node] | None = None,
+        on_failure: OnFailure = "skip_downstream",
+    ) -> None:
+        self.name: str = name
+        self._graph = graph
+        self._nodes = nodes
+        self._on_failure: OnFailure = on_failure
+
+    def open(self, live: LiveAttempt) -> LiveBody:
+        graph = self._graph()
+        nodes = graph.nodes if self._nodes is None else self._nodes
+        return LiveGraph(live, graph, nodes, self._on_failure)
+
+
+class _NodeInputs(Inputs):
+    """What a node takes, once its run has it."""
+
+    __slots__ = ("_node", "_run")
+
+    def __init__(self, run: LiveGraph, node: Node) -> None:
+        self._run = run
+        self._node = node
+
+    def conditional(self) -> bool:
+        return self._node.when is not None
+
+    def met(self) -> bool:
+        return self._node.when is None or bool(self._node.when.get(self._run))
+
+    def resolve(self) -> object:
+        node, run = self._node, self._run
+        if not node.piped:
+            return node.payload.get(run)
+        return run.piped_payload(node)
+
+
+@final
+class LiveGraph(LiveBody):
+    """One run of a graph."""
+
+    kind: BodyKind = "graph"
+
+    def __init__(self, live: LiveAttempt, graph: Graph, nodes: Sequence[Node], on_failure: OnFailure) -> None:
+        super().__init__(live)
+        self.graph: Graph = graph
+        self._nodes = nodes
+        self._on_failure: OnFailure = on_failure
+        given = {} if live.job.payload is None else live.job.payload
+        self.inputs: Mapping[str, Any] = graph.given(given, nodes)
+        self.records: list[Record | None] = [None] * len(graph.nodes)
+        self.culprit: Record | None = None
+        """The first node that failed or was cancelled."""
+        self._expanded: dict[str, asyncio.Future[None]] = {}
+        """By node: done when a map whose items others take one by one has submitted them, or ended without."""
+        self._bound: dict[int, tuple[Options, Bound, LaneState]] = {}
+
+    def job_of(self, node: Node) -> Record:
+        """The job of a node."""
+        return cast("Record", self.records[node.index])
+
+    async def work(self) -> Any:
+        run, live = self.live.run, self.live
+        parent = self.prefix()
+        key, context = live.job.key or live.job.name, copy_context()
+        for node in self._nodes:
+            for source in node.piped:
+                if source.name not in self._expanded:
+                    self._expanded[source.name] = run.loop.create_future()
+        for number, node in enumerate(self._nodes):
+            options, bound, lane = self._how(node)
+            record = run.intake.add(
+                _NodeInputs(self, node), options, live, lane, f"{key}/{node.name}",
+                bound=bound, name=parent + node.name, after=self._edges(node), context=context,
+            )  # fmt: skip
+            self.records[node.index] = record
+            if record.status is not None:
+                self._node_ended(record)
+            if number % BREATH == BREATH - 1:
+                run.dispatch()
+                await asyncio.sleep(0)
+        run.dispatch()
+        await self.all_ended()
+        if self.culprit is not None:
+            raise self.culprit.failure() from self.culprit.error
+        return self._output()
+
+    def prefix(self) -> str:
+        """What the names of its nodes begin with: nothing, or, in a node of another graph, that one's name."""
+        parent = self.record.parent
+        inner = parent is not None and parent.body is not None and parent.body.kind != "flow"
+        return f"{self.live.job.name}/" if inner else ""
+
+    def _how(self, node: Node) -> tuple[Options, Bound, LaneState]:
+        run, step = self.live.run, node.step
+        key = id(step) if node.mapped is None else -id(node)
+        known = self._bound.get(key)
+        if known is None:
+            given: Any = step.options
+            executor: Any = step.executor
+            if node.mapped is not None:  # what is said of the step is meant for its items
+                given = {name: each for name, each in given.items() if name in {"lane", "max_running"}}
+                executor = MapBody(step, node.mapped)
+            options = Options(given, run.settings.retry)
+            known = self._bound[key] = (options, run.executors.bind(executor), run.intake.lane(options.lane))
+        return known
+
+    def _edges(self, node: Node) -> list[Edge]:
+        edges: list[Edge] = [(self.job_of(above), True) for above in node.data if above not in node.piped]
+        harsh = self._on_failure != "continue"
+        edges.extend((self.job_of(above), needed and harsh) for above, needed in node.after.items())
+        return edges
+
+    def piped_payload(self, node: Node) -> Any:
+        """The arguments of a map that takes the items of others one by one: those stand for their lists."""
+        from ._values import Arguments
+
+        stand_ins = {each: Piped(self.job_of(each), self._expanded[each.name]) for each in node.piped}
+        values = node.payload.values if isinstance(node.payload, Arguments) else {"": node.payload}
+        payload: dict[str, Any] = {}
+        for name, value in values.items():
+            source = getattr(value, "node", None)
+            takes_items = (
+                name in (node.mapped or ("",)) and source in stand_ins and not getattr(value, "path", ())
+            )
+            payload[name] = stand_ins[cast("Node", source)] if takes_items else value.get(self)
+        return payload if isinstance(node.payload, Arguments) else payload[""]
+
+    # Nodes end.
+
+    def expanded(self, record: Record) -> None:
+        """A map has submitted its items."""
+        name = record.job.name.removeprefix(self.prefix())
+        future = self._expanded.get(name)
+        if future is not None and not future.done():
+            future.set_result(None)
+
+    def child_ended(self, record: Record) -> None:
+        super().child_ended(record)
+        self._node_ended(record)
+
+    def _node_ended(self, record: Record) -> None:
+        if self._expanded:
+            self.expanded(record)
+        if record.status in {"failed", "cancelled"} and self.culprit is None:
+            self.culprit = record
+            if self._on_failure == "fail_fast":
+                self.live.run.settling.later.append(functools.partial(self._stop, record))
+
+    def _stop(self, culprit: Record) -> None:
+        reason = f"task {culprit.job.name!r} {culprit.status}, and its graph stops at the first failure"
+        for record in tuple(self.record.children or ()):
+            cancel(self.live.run, record, reason)
+
+    # What came of it.
+
+    def edges(self) -> list[GraphEdge]:
+        """The edges between the nodes that run."""
+        running = {node.name for node in self._nodes}
+        return [edge for edge in self.graph.edges if edge.source in running and edge.target in running]
+
+    def _output(self) -> Any:
+        if len(self._nodes) < len(self.graph.nodes):
+            return None  # only some targets were asked for
+        if self.graph.output is not None:
+            return self.graph.output.get(self)
+        return {node.name: self.job_of(node).output for node in self._nodes}
+
+    def children(self) -> Iterator[Child]:
+        for node in self._nodes:
+            record = self.records[node.index]
+            if record is not None:
+                yield node.name, record, tuple(self.job_of(above) for above in node.upstream())

@@ -1,0 +1,217 @@
+"""Runs of graphs and flows: started in an engine, watched as their tasks come in, and told of in a report."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, final
+
+from paceline._checks import count
+from paceline._errors import BuildError, PacelineError
+from paceline._handles import Handle
+from paceline._job import JobResult, Status
+from paceline._live import CURRENT
+from paceline._parking import come_back, wait, waiting
+
+from ._private import in_engine
+from ._steps import Step
+
+if TYPE_CHECKING:
+    from paceline._bodies import Body, Child
+    from paceline._engine import Engine
+    from paceline._executor import ExecutorLike
+    from paceline._record import Record
+    from paceline._report import RunReport
+    from paceline._run import Run
+
+__all__ = ["Composite", "GraphRun", "walk"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_SLOTS = 8
+"""Of an engine that is opened for one run, unless more jobs than that may run."""
+
+
+class Composite(Step[P, R]):
+    """A step that is made of others: a graph or a flow. It can be run by itself, and tells how that went."""
+
+    @property
+    def executor(self) -> ExecutorLike:
+        return self.body()
+
+    @abstractmethod
+    def body(self, **how: Any) -> Body:
+        """The executor of one run."""
+
+    def in_place(self, payload: Any, mapped: tuple[str, ...] | None) -> Awaitable[Any]:
+        return in_engine(self, payload, mapped)
+
+    async def _start(
+        self, run: Run, body: Body, inputs: Mapping[str, Any], max_running: int | None
+    ) -> GraphRun[R]:
+        options: Any = {**self.options, "executor": body, "name": self.name}
+        if max_running is not None:
+            count(str(self), "max_running", max_running)
+            options["max_running"] = max_running
+        listeners: list[Callable[[Record], object]] = []
+        body.listeners = listeners
+        record = await run.intake.submit(inputs, options, key=run.nth_name(self.name))
+        return GraphRun(record, listeners)
+
+    async def _report(
+        self,
+        engine: Engine | None,
+        start: Callable[[Run], Awaitable[GraphRun[R]]],
+        max_running: int | None,
+        run_id: str | None,
+    ) -> RunReport:
+        """Start it in the engine that is given, that of the job which asks, or one of its own; and report."""
+        from paceline._engine import Engine
+
+        if engine is not None and run_id is not None:
+            raise PacelineError(
+                f"{self}: run_id= names the run of an engine of its own; the one given has an id"
+            )
+        live = CURRENT.get()
+        if engine is not None:
+            return await _to_report(await start(engine._open(f"running {self}")))
+        if live is not None and live.live:
+            return await _to_report(await start(live.run))
+        async with Engine(slots=max(_SLOTS, max_running or 0), run_id=run_id) as own:
+            return await _to_report(await start(own._open(f"running {self}")))
+
+    def _merged(self, inputs: Mapping[str, Any] | None, named: Mapping[str, Any]) -> dict[str, Any]:
+        both = [name for name in named if inputs is not None and name in inputs]
+        if both:
+            raise BuildError(f"{self}: the input {both[0]!r} is given twice, in inputs= and by name")
+        return {**(inputs or {}), **named}
+
+
+async def _to_report(run: GraphRun[Any]) -> RunReport:
+    try:
+        return await run.report()
+    except asyncio.CancelledError:
+        run.cancel("whoever ran it was cancelled")
+        raise
+
+
+@final
+class GraphRun(Generic[R]):
+    """A graph or flow that was started: await it for what it returns, ask for its report, or watch it.
+
+    Awaiting it raises `JobFailed` and its like, as awaiting a handle does; `report` never raises for what its
+    tasks do. Giving up the await leaves it running; `cancel` ends it.
+    """
+
+    __slots__ = ("_listeners", "_record")
+
+    def __init__(self, record: Record, listeners: list[Callable[[Record], object]]) -> None:
+        self._record = record
+        self._listeners = listeners
+
+    @property
+    def id(self) -> str:
+        """The id of the job that the run is."""
+        return self._record.job.id
+
+    @property
+    def name(self) -> str:
+        """The name of the graph or flow."""
+        return self._record.job.name
+
+    @property
+    def key(self) -> str | None:
+        """Its name, or `name#n` for the nth of that name in the engine."""
+        return self._record.job.key
+
+    @property
+    def status(self) -> Status:
+        """Where it is now; "suspended" when nothing of it can go on without an answer."""
+        return self._record.current_status()
+
+    @property
+    def handle(self) -> Handle:
+        """The run as a job, for `after=`, its questions and its result."""
+        return Handle(self._record)
+
+    @property
+    def tasks(self) -> dict[str, Handle]:
+        """The jobs that it has started so far, by name; those of nested ones as `outer/inner`."""
+        found: dict[str, Handle] = {}
+        for name, record, _ in walk(self._record):
+            known = name not in found
+            found[name if known else record.job.key or record.job.id] = Handle(record)
+        return found
+
+    def cancel(self, reason: str = "cancelled by its caller") -> bool:
+        """End it and all that it has started; whether there was anything to end."""
+        return self.handle.cancel(reason)
+
+    def __await__(self) -> Generator[Any, Any, R]:
+        return self.handle.__await__()
+
+    async def report(self) -> RunReport:
+        """Wait until it has ended or rests for an answer, and tell what became of it."""
+        from ._reporting import report_of
+
+        await self.handle.wait()
+        return report_of(self._record)
+
+    async def as_completed(self) -> AsyncGenerator[JobResult, None]:
+        """Yield the result of each of its jobs, nested ones included, as it ends or is suspended."""
+        record, run = self._record, self._record.run
+        ready: deque[Record] = deque(each for _, each, _ in walk(record) if each.resting)
+        wake = asyncio.Event()
+        live = waiting(run)
+
+        def tell(each: Record | None = None) -> None:
+            if each is not None:
+                ready.append(each)
+            wake.set()
+            if live is not None:
+                come_back(run, live)
+
+        self._listeners.append(tell)
+        try:
+            while True:
+                while ready:
+                    yield ready.popleft().result()
+                if record.resting:
+                    return
+                wake.clear()
+                if record.on_rest is None:
+                    record.on_rest = [tell]
+                elif tell not in record.on_rest:
+                    record.on_rest.append(tell)
+                await wait(run, wake.wait())
+        finally:
+            self._listeners.remove(tell)
+            if record.on_rest is not None and tell in record.on_rest:
+                record.on_rest.remove(tell)
+
+    def __repr__(self) -> str:
+        return f"<GraphRun {self.name!r} {self.status}>"
+
+
+def walk(root: Record) -> Iterator[Child]:
+    """All jobs below a body, with their names from there: `name`, `name[0]`, `outer/inner`."""
+    stack: list[Iterator[Child]] = [_below(root, "")]
+    while stack:
+        for name, record, after in stack[-1]:
+            yield name, record, after
+            if record.body is not None:
+                stack.append(_below(record, name))
+                break
+        else:
+            stack.pop()
+
+
+def _below(record: Record, prefix: str) -> Iterator[Child]:
+    if record.body is None:
+        return
+    between = "/" if prefix and record.body.kind != "map" else ""
+    for name, child, after in record.body.children():
+        yield prefix + between + name, child, after

@@ -1,0 +1,118 @@
+"""Arithmetic over what ran when: how many at once, and which chain of tasks took the time."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+__all__ = ["critical_path", "enclosing", "most_at_once"]
+
+
+def most_at_once(intervals: Iterable[tuple[float, float]]) -> int:
+    """The most intervals (start, end) that lie over one moment.
+
+    One that ends when another starts does not overlap it. One without length overlaps what began before and
+    ended after it, but no other of its kind: a clock that stood still does not tell which came first.
+    """
+    lasting: list[tuple[float, float]] = []
+    moments: set[float] = set()
+    for start, end in intervals:
+        if start < end:
+            lasting.append((start, end))
+        else:
+            moments.add(start)
+    starts = sorted(start for start, _ in lasting)
+    ends = sorted(end for _, end in lasting)
+    most = ended = 0
+    for started, start in enumerate(starts, 1):
+        while ends[ended] <= start:
+            ended += 1
+        most = max(most, started - ended)
+    return max(
+        most,
+        max((bisect_left(starts, each) - bisect_right(ends, each) + 1 for each in moments), default=0),
+    )
+
+
+def enclosing(name: str) -> str | None:
+    """The name of the body that a node lies in: `pages` for `pages[3]`, `inner` for `inner/load`.
+
+    None where a name tells of none. A name that a user chose may have a slash too: look whether it exists.
+    """
+    if name.endswith("]"):
+        body, bracket, index = name[:-1].rpartition("[")
+        if body and bracket and index.isdecimal():
+            return body
+    return name.rpartition("/")[0] or None
+
+
+def critical_path(
+    after: Mapping[str, Sequence[str]], ended: Mapping[str, float], bodies: Collection[str]
+) -> list[str]:
+    """The task that ended last, before it the last of what it waited for, and so on; the first one first.
+
+    `after` and `ended` hold the tasks and bodies that ended. A body stands for the last of the tasks in it,
+    and a task that waits for nothing of its body's waits for what the body waited for. Of those that ended
+    at the same time the last in `ended` counts.
+    """
+    return _Walk(after, ended, bodies).path()
+
+
+class _Walk:
+    __slots__ = ("_after", "_bodies", "_last", "_rank")
+
+    def __init__(
+        self, after: Mapping[str, Sequence[str]], ended: Mapping[str, float], bodies: Collection[str]
+    ) -> None:
+        self._after = after
+        self._bodies = bodies
+        self._rank = {name: place for place, name in enumerate(sorted(ended, key=ended.__getitem__))}
+        self._last: dict[str, str] = {}
+        if bodies:
+            for name in ended:
+                if name not in bodies:
+                    self._note(name)
+
+    def _note(self, leaf: str) -> None:
+        for body in self._around(leaf):
+            known = self._last.get(body)
+            if known is None or self._rank[known] < self._rank[leaf]:
+                self._last[body] = leaf
+
+    def _around(self, name: str) -> Iterator[str]:
+        body = enclosing(name)
+        while body is not None:
+            if body in self._bodies:
+                yield body
+            body = enclosing(body)
+
+    def path(self) -> list[str]:
+        current = next((name for name in reversed(self._rank) if name not in self._bodies), None)
+        seen: set[str] = set()
+        found: list[str] = []
+        while current is not None and current not in seen:
+            seen.add(current)
+            if current not in self._bodies:
+                found.append(current)
+            before = self._before(current)
+            # A body without tasks (a map over nothing) is passed through.
+            current = None if before is None else self._last.get(before, before)
+        return found[::-1]
+
+    def _before(self, name: str) -> str | None:
+        if not self._bodies:
+            return self._latest(self._after.get(name, ()))
+        around = tuple(self._around(name))
+        for waiter in (name, *around):
+            found = self._latest([each for each in self._after.get(waiter, ()) if each not in around])
+            if found is not None:
+                return found
+        return None
+
+    def _latest(self, names: Sequence[str]) -> str | None:
+        found, best = None, -1
+        for name in names:
+            rank = self._rank.get(name, -1)
+            if rank > best:
+                found, best = name, rank
+        return found
