@@ -151,12 +151,21 @@ class Attempts:
             error = AttemptTimeout(
                 f"attempt {live.number} took longer than its timeout of {timeout:g} s", timeout
             )
-            due = live.started + timeout
+            due = live.started + live.rested + timeout
             timers.append(self._loop.call_at(due, self._out_of_time, live, error, context=context))
         if idle is not None:
-            due = live.started + idle
+            due = live.active_at + idle
             timers.append(self._loop.call_at(due, self._check_idle, live, idle, context=context))
         live.timers = timers
+
+    def rests(self, live: LiveAttempt, *, so: bool) -> None:
+        """An attempt that asks something rests: its time limits stand still, until it goes on."""
+        options, now = live.record.options, self._loop.time()
+        live.rested += -now if so else now
+        self._clear_limits(live)
+        if not so and (options.timeout is not None or options.idle_timeout is not None):
+            live.active_at = now
+            self._set_limits(live, options.timeout, options.idle_timeout)
 
     def _check_idle(self, live: LiveAttempt, idle: float) -> None:
         due = live.active_at + idle

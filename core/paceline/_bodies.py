@@ -1,8 +1,9 @@
-"""Jobs that hold no slot: a graph, a flow, a map. They start other jobs, wait for them, and join what comes of them.
+"""Jobs that hold no slot: a graph, a flow, a map. They start other jobs and join what comes of them.
 
-A body is an Executor like any other; only the scheduler starts its jobs as soon as nothing blocks them, and they
-take no slot. What it starts are its children: ordinary jobs, with edges between them. So cancelling, deadlines,
-parents, events and a reply after a suspension are those of jobs, and every nesting works with one slot.
+A body is an Executor like any other; only the scheduler starts its jobs as soon as nothing blocks them, and
+they take no slot. What it starts are its children: ordinary jobs, with edges between them. So cancelling,
+deadlines, parents, events and a reply after a suspension are those of jobs, and every nesting works with one
+slot.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from ._errors import EngineNotOpen
 from ._job import Question
 from ._middleware import Scope
-from ._parking import body_moves, wait
+from ._parking import body_moves, come_back, wait
+from ._resting import Watch, nothing_goes_on
 from ._scheduler import State
 
 if TYPE_CHECKING:
@@ -39,25 +42,26 @@ class SkipJob(Exception):
         self.error = error
 
 
-class Inputs(ABC):
+# Not an ABC, this and Body: each job asks isinstance of them, which is ten times as slow for one.
+class Inputs:
     """A payload that is not known before its job starts, because it is made of what other jobs put out."""
 
     __slots__ = ()
 
-    @abstractmethod
     def conditional(self) -> bool:
         """Whether there is a condition to look at before the job takes a slot."""
+        raise NotImplementedError
 
-    @abstractmethod
     def met(self) -> bool:
         """Look at the condition; it may raise, which fails the job."""
+        raise NotImplementedError
 
-    @abstractmethod
     def resolve(self) -> object:
         """Make the payload; it may raise, which fails the job."""
+        raise NotImplementedError
 
 
-class Body(ABC):
+class Body:
     """An executor whose jobs hold no slot."""
 
     kind: BodyKind
@@ -73,6 +77,7 @@ class Body(ABC):
     async def _execute(self, live: LiveAttempt) -> object:
         record = live.record
         scope = None if record.body is None else record.body.scope
+        record.questions = ()  # of an attempt that was given up while it asked
         record.body = body = self.open(live)
         if self.listeners is not None:
             body.listeners = self.listeners
@@ -83,9 +88,9 @@ class Body(ABC):
         body.scope = scope
         return await body.work()
 
-    @abstractmethod
     def open(self, live: LiveAttempt) -> LiveBody:
         """What the job is while it runs."""
+        raise NotImplementedError
 
 
 class LiveBody(ABC):
@@ -101,8 +106,11 @@ class LiveBody(ABC):
         above = None if parent is None else parent.body
         self.listeners: list[Callable[[Record], object]] = [] if above is None else above.listeners
         """Called when a job of it, or of a body below it, comes to rest."""
+        self.keep: bool = above is not None and above.keep
+        """All jobs below it are wanted for a report."""
         self.asked: dict[str, asyncio.Future[Any]] = {}
         """The questions of the body itself that have no answer, by id."""
+        self.watch: Watch = Watch()
         self._questions = 0
         self._all_ended: asyncio.Future[None] | None = None
 
@@ -119,6 +127,7 @@ class LiveBody(ABC):
         self.tell(record)
         if self._all_ended is not None and not self.record.children and not self._all_ended.done():
             self._all_ended.set_result(None)
+            come_back(self.live.run, self.live)
 
     def tell(self, record: Record) -> None:
         """Tell those who watch the run that a job of it has come to rest."""
@@ -139,37 +148,25 @@ class LiveBody(ABC):
         """Whether it waits, and nothing below it can go on without an answer."""
         if self.record.state is not State.PARKED or not self.live.run.scheduler.states[State.SUSPENDED]:
             return False
-        found = False
-        below = list(self.record.children or ())
-        while below:
-            record = below.pop()
-            if record.state is State.SUSPENDED:
-                found = True
-            elif record.state is State.PARKED:
-                below.extend(record.children or ())
-            elif record.state is not State.BLOCKED:
-                return False
-        return found
+        return nothing_goes_on(self)
 
     def suspended(self) -> list[Record]:
-        """The jobs below it that wait for an answer."""
+        """The jobs below it that wait for an answer, in the order in which they were accepted."""
         found: list[Record] = []
         below = list(self.record.children or ())
         while below:
             record = below.pop()
-            if record.state is State.SUSPENDED:
+            if record.questions and record.state is State.SUSPENDED:
                 found.append(record)
             below.extend(record.children or ())
-        return found
-
-    def look(self) -> None:
-        """Something below it has come to rest: if that holds for all of it, tell those who wait."""
-        if self.rests:
-            self.live.run.settling.rested(self.record)
+        return sorted(found, key=lambda record: record.number)
 
     async def ask(self, question: object, schema: object) -> Any:
         """Rest with a question until it is answered."""
         live, record, run = self.live, self.record, self.live.run
+        run.check("ctx.ask")
+        if not live.live:
+            raise EngineNotOpen(f"job {record.label} has ended or was given up; it cannot ask")
         self._questions += 1
         asked = Question(str(self._questions), question, schema)
         answer = self.asked[asked.id] = run.loop.create_future()
@@ -181,7 +178,12 @@ class LiveBody(ABC):
         try:
             return await answer
         finally:
-            if self.asked.pop(asked.id, None) is not None:  # given up: a timeout around it, say
+            given_up = self.asked.pop(asked.id, None) is not None  # a timeout around it, say
+            if (
+                given_up
+                and record.body is self
+                and (not live.cancelled or record.state is not State.SUSPENDED)
+            ):
                 record.questions = tuple(each for each in record.questions if each.id != asked.id)
                 body_moves(run, live)
 

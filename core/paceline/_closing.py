@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ._middleware import Scope
 from ._scheduler import State
-from ._stopping import cancel_blocked, cancel_everything
+from ._stopping import cancel_everything, cancel_those
 
 if TYPE_CHECKING:
     from ._run import Run
@@ -32,12 +32,19 @@ async def drain(run: Run) -> None:
             if not group.closed and (last or not group.exempt):
                 run.close_group(group)
         await _until(run, lambda: run.scheduler.at_rest)
-    cancel_blocked(run, "the engine was left while it waited for a suspended job")
+    _let_rest(run)
+    await _grace(run)
+
+
+def _let_rest(run: Run) -> None:
+    """What is suspended stays so, also a body that rests, though its code ends; the rest is cancelled."""
+    stuck = [record for record in run.records.values() if not record.resting]
+    # Bodies first: they are not to be told that what comes after a suspended job of theirs was cancelled.
     for record in tuple(run.records.values()):
-        if record.live is not None:  # a body that rests: its job stays suspended, its code ends here
+        if record.live is not None and record.resting:
             run.attempts.give_up(record.live, "suspended")
             run.scheduler.suspend(record)
-    await _grace(run)
+    cancel_those(run, stuck, "the engine was left while it waited for a suspended job")
 
 
 async def abort(run: Run, reason: str) -> None:
@@ -64,6 +71,9 @@ async def finish(run: Run, scope: Scope, error: BaseException | None) -> None:
         run.history.run_ended(error, {**run.counts, "suspended": resting})
     for group in run.groups.values():  # with a suspended member: unfinished, but this run sees no more of it
         run.executors.middleware.end(group.scope, group.first_error)
+    for record in run.records.values():
+        if record.body is not None and record.body.scope is not None:
+            run.executors.middleware.end(record.body.scope, None)
     run.executors.middleware.end(scope, error)
     run.closed = True
     run.attempts.close()

@@ -157,7 +157,7 @@ class JobContext:
         return Handle(await self._live.run.intake.submit(payload, options, self._live))
 
     async def ask(self, question: Any, *, schema: Any = None) -> Any:
-        """Ask a person, in a flow: it rests until `engine.reply(flow_id, answer)`, and goes on with the answer.
+        """Ask a person, in a flow: it rests until `engine.reply(flow_id, answer)`, and goes on with that.
 
         `schema`: a type that the answer must fit, or a JSON Schema for the form that asks.
 

@@ -204,7 +204,7 @@ class Engine:
         run.check("map")
         size = 2 * run.slots if window is None else window
         count("map", "window", size)
-        given = Options(options, self._settings.retry)
+        given = Options(options)
         if given.key is not None:
             raise ValueError("map: a key names one job; the items of a map are named by their position")
         name = given.name or "map"

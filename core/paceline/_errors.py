@@ -205,7 +205,7 @@ class BuildError(PacelineError):
 
 
 class InputError(PacelineError):
-    """Raised when the input of a task cannot be made of what was given or of what the tasks before it returned."""
+    """Raised when the input of a task cannot be made of what was given or of what came before it."""
 
 
 class RunAgain(PacelineError):

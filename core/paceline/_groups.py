@@ -169,7 +169,9 @@ class Group:
         key = f"{group.key}/primer"
         if role == "follower":
             key = f"{group.key}/follower/{group.submitted}"
-        record = run.intake.add(payload, options, parent, group.lane, key, group=group, role=role)
+        record = run.intake.add(
+            payload, options, parent, group.lane, key, group=group, role=role, after=group.after
+        )
         if role == "follower":
             group.submitted += 1
         if run.scheduler.may_start:
@@ -236,14 +238,14 @@ def open_group(run: Run, arguments: GroupArguments) -> Group:
     name = arguments.name
     if name in run.groups:
         raise NameTaken("group", name)
-    options = Options(arguments.options, run.settings.retry)
+    options = Options(arguments.options)
     if options.key is not None:
         raise ValueError(f"group {name!r}: a key names one job; members are named by their position")
     parent = run.current()
     if run.draining and parent is None:
         raise EngineNotOpen("the engine is closing and takes no more groups")
     lane = run.intake.lane(options.lane)
-    caps = () if parent is None else parent.record.caps
+    caps = () if parent is None else parent.record.caps_below
     group = GroupRecord(run, name, lane, arguments.policy, options.priority, parent is not None, caps)
     group.metadata = arguments.metadata
     group.after = run.intake.edges(options.after)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING, Any, final
 
 from ._checks import number
@@ -141,21 +141,46 @@ def _waiter(run: Run, awaited: list[Record]) -> LiveAttempt | None:
     return live
 
 
-async def rest(records: Iterable[Record]) -> None:
-    """Wait until all of these jobs have ended or are suspended; inside a job of the same run, parked."""
+async def rest(records: Iterable[Record], given_up: Callable[[], object] | None = None) -> None:
+    """Wait until all of these jobs have ended or are suspended; inside a job of the same run, parked.
+
+    `given_up` is called when the wait is cancelled, before a job that waits has its slot again: the jobs may
+    hold it.
+    """
     records = tuple(records)
     while open_records := [record for record in records if not record.resting]:
-        await _rest_once(open_records)
+        await _rest_once(open_records, given_up)
 
 
-async def until_end(records: Iterable[Record]) -> None:
-    """Wait until all of these jobs have ended, however long they rest before."""
-    records = tuple(records)
-    while open_records := [record for record in records if record.status is None]:
-        await _rest_once(open_records)
+async def until_end(record: Record, given_up: Callable[[], object] | None = None) -> None:
+    """Wait until this job has ended, however often it rests before; `given_up` as for `rest`."""
+    if record.status is not None:
+        return
+    run = record.run
+    run.check("awaiting a job")
+    live = _waiter(run, [record])
+    done: asyncio.Future[None] = run.loop.create_future()
+
+    def look() -> None:
+        if record.status is None:
+            # It rests, and will go on: a body that waits for it must not wake, and so seem to go on itself.
+            record.on_rest = [*(record.on_rest or ()), look]
+        elif not done.done():
+            done.set_result(None)
+            if live is not None:
+                come_back(run, live)
+
+    look()
+    if given_up is not None:
+        done.add_done_callback(lambda each: each.cancelled() and given_up())
+    try:
+        await wait(run, done)
+    finally:
+        if record.on_rest is not None and look in record.on_rest:
+            record.on_rest.remove(look)
 
 
-async def _rest_once(open_records: list[Record]) -> None:
+async def _rest_once(open_records: list[Record], given_up: Callable[[], object] | None) -> None:
     run = open_records[0].run
     run.check("awaiting a job")
     live = _waiter(run, open_records)
@@ -174,6 +199,8 @@ async def _rest_once(open_records: list[Record]) -> None:
         if record.on_rest is None:
             record.on_rest = []
         record.on_rest.append(one_rests)
+    if given_up is not None:
+        done.add_done_callback(lambda each: each.cancelled() and given_up())
     try:
         await wait(run, done)
     finally:

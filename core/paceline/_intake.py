@@ -8,7 +8,7 @@ from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from ._bodies import Inputs
+from ._bodies import Body, Inputs
 from ._edges import as_edge
 from ._errors import Closed, EngineNotOpen, KeyConflict, UnknownName
 from ._job import Job, Role
@@ -36,7 +36,7 @@ class Intake:
         """Jobs by the key that their submitter gave, while they are unfinished or somebody holds them."""
         self._keyed: WeakKeyDictionary[Record, Any] = WeakKeyDictionary()
         """The payload with which each was submitted: middleware may have sent the job back with another."""
-        self._plain = Options({}, run.settings.retry)
+        self._plain = Options({})
         self._number = 0
         self._tag = f"{run.hooks.random.getrandbits(32):08x}"
         self._stamp = ""
@@ -57,14 +57,15 @@ class Intake:
                 await run.room.enter()
         if self._number % BREATH == BREATH - 1:
             await asyncio.sleep(0)
-        options = Options(given, run.settings.retry) if given else self._plain
+        options = Options(given) if given else self._plain
         if options.key is not None:
             known = self._keys.get(options.key)
             if known is not None:
                 if not _same(self._keyed[known], payload):
                     raise KeyConflict(options.key, known.job.id)
                 return known
-        record = self.add(payload, options, parent, self.lane(options.lane), options.key or key)
+        after = self.edges(options.after) if options.after else ()
+        record = self.add(payload, options, parent, self.lane(options.lane), options.key or key, after=after)
         if options.key is not None:
             self._keys[options.key] = record
             self._keyed[record] = payload
@@ -84,7 +85,7 @@ class Intake:
         role: Role = "job",
         bound: Bound | None = None,
         name: str | None = None,
-        after: Sequence[Edge] | None = None,
+        after: Sequence[Edge] = (),
         caps: tuple[Cap, ...] = (),
         context: Context | None = None,
     ) -> Record:
@@ -96,7 +97,7 @@ class Intake:
         self._admit(parent)
         if bound is None:
             bound = run.executors.bind(options.executor)
-        if bound.body is not None:
+        if bound.body is not None and group is None:
             role = bound.body.kind
         now = run.loop.time()
         self._number = number = self._number + 1
@@ -119,50 +120,38 @@ class Intake:
         if run.executors.sees_submits:
             run.executors.middleware.submit(job)
         stated = run.settings.costs.reservation(job, options.cost)
-        if group is not None:
-            after = group.after
-        elif after is None:
-            after = self.edges(options.after) if options.after else ()
         if parent is not None and parent.record.caps:
-            caps = (*caps, *parent.record.caps)
-        slotless = bound.body is not None
+            caps = (*caps, *parent.record.caps_below)
         if bound.body is not None:
-            limit = options.max_running or bound.body.max_running
-            if limit is not None:
-                caps = (Cap(job.name, limit), *caps)
-        elif isinstance(payload, Inputs):
-            slotless = payload.conditional()
+            caps = _with_its_own(bound.body, options, job.name, caps)
+        slotless = bound.body is not None or (isinstance(payload, Inputs) and payload.conditional())
+        if context is None:
+            context = copy_context()
         record = Record(
-            run,
-            job,
-            lane,
-            group,
-            options,
-            copy_context() if context is None else context,
-            now,
-            stated,
-            number,
-            bound,
-            caps,
-            slotless,
-        )
-        if group is not None:
-            group.unended[record] = None
-            if role == "primer":
-                group.primer = record
-        if parent is not None:
-            _adopt(parent.record, record)
-        run.records[job_id] = record
-        if options.deadline is not None:
-            record.deadline = run.loop.call_at(
-                now + options.deadline, pass_deadline, run, record, options.deadline, context=run.context
-            )
+            run, job, lane, group, options, context, now, stated, number, bound, caps, slotless
+        )  # fmt: skip
+        self._take_in(record, parent)
         if run.history is not None:
             run.history.submitted(record, [node.label for node, _ in after])
         ended = run.scheduler.add(record, now, after)
         if ended:
             run.settling.settle(ended)
         return record
+
+    def _take_in(self, record: Record, parent: LiveAttempt | None) -> None:
+        """Know of the job: in the run, its group and its family; and when it has to have ended."""
+        run, group = self._run, record.group_record
+        run.records[record.label] = record
+        if group is not None:
+            group.unended[record] = None
+            if record.job.role == "primer":
+                group.primer = record
+        if parent is not None:
+            _adopt(parent.record, record)
+        seconds = record.options.deadline
+        if seconds is not None:
+            due = record.accepted + seconds
+            record.deadline = run.loop.call_at(due, pass_deadline, run, record, seconds, context=run.context)
 
     def _admit(self, parent: LiveAttempt | None) -> None:
         """Refuse what comes from a job that was given up, or from outside while the engine closes."""
@@ -191,6 +180,12 @@ class Intake:
         self._stamp = f"{milliseconds:012x}"
         self._stamp_until = now + 0.001
         return self._stamp
+
+
+def _with_its_own(body: Body, options: Options, name: str, caps: tuple[Cap, ...]) -> tuple[Cap, ...]:
+    """The caps of what a body starts: those that it is under, and its own if it has one."""
+    limit = options.max_running or body.max_running
+    return caps if limit is None else (Cap(name, limit), *caps)
 
 
 def _adopt(parent: Record, child: Record) -> None:

@@ -45,6 +45,7 @@ class LiveAttempt:
         "live",
         "number",
         "record",
+        "rested",
         "run",
         "started",
         "task",
@@ -72,6 +73,8 @@ class LiveAttempt:
         self.timers: list[asyncio.TimerHandle] | None = None
         self.usage: Usage | None = None
         self.active_at: float = started
+        self.rested: float = 0.0
+        """Seconds for which it has asked: they do not count in its timeout."""
         self.first_token_at: float | None = None
         self.given_up_at: float | None = None
         self.waits: int = 0

@@ -67,6 +67,7 @@ class _Mapping:
         self._window = window
         self._parent = parent
         self._lane = run.intake.lane(options.lane)
+        self._after = run.intake.edges(options.after)
         self._submitted = 0
         self._rested: deque[Record] = deque()
         self._room = asyncio.Event()
@@ -104,7 +105,7 @@ class _Mapping:
             self._lane = run.intake.lane(self._options.lane)
         key = f"{self._name}[{self._submitted}]"
         self._submitted += 1
-        record = run.intake.add(payload, self._options, self._parent, self._lane, key)
+        record = run.intake.add(payload, self._options, self._parent, self._lane, key, after=self._after)
         self.open[record] = None
 
         def rested() -> None:

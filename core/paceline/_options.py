@@ -22,10 +22,10 @@ class JobOptions(TypedDict, total=False):
     """What may be said of every job: by itself, in a group or map, and as a task of a graph or flow.
 
     lane: must exist. executor: a registered name, or anything that `as_executor` takes. priority: larger
-    first, in its lane. retry: None is one attempt. timeout: seconds for one attempt. idle_timeout: seconds without emit, progress or
-    usage. deadline: seconds from acceptance to end. cost: in the engine's unit. stream: chunks are wanted
-    even before anybody listens. config: handed to the executor. max_running: of a graph, flow or map, how many
-    jobs below it run at once; of no use to others.
+    first, in its lane. retry: None is one attempt. timeout: seconds for one attempt. idle_timeout:
+    seconds without emit, progress or usage. deadline: seconds from acceptance to end. cost: in the
+    engine's unit. stream: chunks are wanted even before anybody listens. config: handed to the executor.
+    max_running: of a graph, flow or map, how many jobs below it run at once; of no use to others.
     """
 
     lane: str
@@ -88,7 +88,7 @@ class Options:
         "timeout",
     )
 
-    def __init__(self, given: Mapping[str, Any], retry: RetryPolicy | None = None) -> None:
+    def __init__(self, given: Mapping[str, Any]) -> None:
         unknown = given.keys() - _KNOWN
         if unknown:
             raise TypeError(
@@ -102,9 +102,9 @@ class Options:
         after: Any = get("after", ())
         several = isinstance(after, Sequence) and not isinstance(after, str)
         self.after: Sequence[Any] = (*after,) if several else (after,)
-        self.retry: RetryPolicy | None = get("retry", retry)
+        self.retry: RetryPolicy | None = get("retry")
         self.own_retry: bool = "retry" in given
-        """Said of this job, not of all."""
+        """Whether that was said of this job; else what holds for all jobs of the engine does."""
         self.timeout: float | None = get("timeout")
         self.idle_timeout: float | None = get("idle_timeout")
         self.deadline: float | None = get("deadline")

@@ -42,8 +42,15 @@ def waiting(run: Run) -> LiveAttempt | None:
 
 
 def come_back(run: Run, live: LiveAttempt) -> None:
-    """What it waits for has just ended: queue for what it gave back before a new job takes the freed slot."""
-    if live.live and live.record.state is State.PARKED and not live.record.slotless:
+    """What it awaits has just ended: queue for what it gave back before a new job takes the freed slot.
+
+    A job without a slot is at work from now on: nobody is to be told that it rests.
+    """
+    if not live.live or live.record.state is not State.PARKED:
+        return
+    if live.record.slotless:
+        run.scheduler.body_is(live.record, State.BODY)
+    else:
         live.grants = []
         run.scheduler.unpark(live.record)
 
@@ -68,6 +75,8 @@ def body_moves(run: Run, live: LiveAttempt) -> None:
     state = State.SUSPENDED if record.questions else State.PARKED if live.waits else State.BODY
     if not live.live or record.state is state:
         return
+    if State.SUSPENDED in {record.state, state}:
+        run.attempts.rests(live, so=state is State.SUSPENDED)
     run.scheduler.body_is(record, state)
     if record.resting:
         run.settling.rested(record)
@@ -81,12 +90,14 @@ def _park(run: Run, live: LiveAttempt) -> None:
         body_moves(run, live)
     elif live.record.state is State.RUNNING:
         run.scheduler.park(live.record)
+        run.settling.look_above(live.record)
         run.dispatch()
 
 
 def _park_again(run: Run, live: LiveAttempt) -> None:
     if live.live and live.waits and live.record.state is State.RUNNING:
         run.scheduler.park(live.record)
+        run.settling.look_above(live.record)
         run.dispatch()
 
 

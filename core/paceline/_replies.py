@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from ._errors import ReplyRefused, UnknownName
 from ._job import Question
+from ._scheduler import State
 
 if TYPE_CHECKING:
+    from ._record import Record
     from ._run import Run
 
 __all__ = ["reply"]
@@ -20,8 +22,8 @@ def reply(run: Run, job_id: str, answer: Any, question: str | None) -> None:
     record = run.records.get(job_id)
     if record is None:
         raise UnknownName("unfinished job", job_id, (), "it has ended, or its id is wrong")
-    if not record.questions:
-        raise ReplyRefused(job_id, f"the job is {record.current_status()} and asks nothing")
+    if not record.questions or record.state is not State.SUSPENDED:
+        raise ReplyRefused(job_id, f"the job is {record.current_status()} and asks nothing{_others(record)}")
     asked = _find(job_id, record.questions, question)
     answer = _checked(job_id, asked, answer)
     assert record.answers is not None
@@ -37,6 +39,13 @@ def reply(run: Run, job_id: str, answer: Any, question: str | None) -> None:
         record.job = replace(record.job, reply=given)
         run.scheduler.again(record)
         run.dispatch()
+
+
+def _others(record: Record) -> str:
+    """Where to turn with an answer, if a body is asked for one that waits for jobs of its own."""
+    waits = () if record.body is None else record.body.suspended()
+    named = ", ".join(f"{each.job.name!r} ({each.job.id})" for each in waits)
+    return f"; answer what it waits for: {named}" if named else ""
 
 
 def _find(job_id: str, questions: tuple[Question, ...], wanted: str | None) -> Question:

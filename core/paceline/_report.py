@@ -40,6 +40,10 @@ _WORST_FIRST: Final[tuple[Status, ...]] = (
 )
 
 
+_NO_WAIT: Final = 0.001
+"""Seconds between being ready and starting that are the engine's own work."""
+
+
 @final
 class RunReport(Part):
     """What became of a run, a graph or a group: `print` it, ask it, or write it as JSON and read it back.
@@ -188,12 +192,13 @@ class RunTally:
         output: Any = None,
         error: BaseException | None = None,
         edges: Iterable[EdgeLike] = (),
+        ordered: bool = False,
     ) -> RunReport:
         """Report on what came so far.
 
-        The snapshot gives the lanes' shares and the id of the run, unless `run_id` is told. `name`, `output`,
-        `error` and `edges` are those of the graph or flow that ran; `state`, if told, is how it ended, whatever
-        befell its tasks.
+        The snapshot gives the lanes' shares and the id of the run, unless `run_id` is told. `name`,
+        `output`, `error` and `edges` are those of the graph or flow that ran; `state`, if told, is how it
+        ended, whatever befell its tasks. `ordered`: what waited for what is known, even if nothing did.
         """
         tasks = dict(self._tasks)
         return RunReport(
@@ -206,7 +211,7 @@ class RunTally:
             error=None if error is None else ErrorReport.of(ErrorInfo.of(error)),
             totals=self._sums.totals(),
             width=_width(tasks),
-            critical_path=_critical_path(tasks),
+            critical_path=_critical_path(tasks, ordered),
             longest_wait=_longest_wait(tasks),
             lanes={} if snapshot is None else _lanes(snapshot, self._lane_jobs),
             groups={
@@ -304,10 +309,10 @@ def _width(tasks: Mapping[str, TaskReport]) -> int:
     )
 
 
-def _critical_path(tasks: Mapping[str, TaskReport]) -> CriticalPath | None:
+def _critical_path(tasks: Mapping[str, TaskReport], ordered: bool) -> CriticalPath | None:
     after = {name: task.after for name, task in tasks.items() if task.after}
     bodies = {name for name, task in tasks.items() if task.role in BODIES}
-    if not after and len(tasks) - len(bodies) != 1:
+    if not after and not ordered and len(tasks) - len(bodies) != 1:
         return None
     ended = {name: task.ended for name, task in tasks.items() if task.ended is not None}
     names = critical_path(after, ended, bodies)
@@ -326,4 +331,6 @@ def _critical_path(tasks: Mapping[str, TaskReport]) -> CriticalPath | None:
 def _longest_wait(tasks: Mapping[str, TaskReport]) -> LongestWait | None:
     waits = ((task.waited, name) for name, task in tasks.items() if task.waited and task.role not in BODIES)
     seconds, name = max(waits, key=lambda wait: wait[0], default=(0.0, None))
+    if seconds < _NO_WAIT:
+        return None
     return None if name is None else LongestWait(task=name, seconds=seconds, why=tasks[name].waited_for)

@@ -145,6 +145,9 @@ def _lanes(report: RunReport) -> Iterator[str]:
 
 
 def _troubles(report: RunReport) -> Iterator[str]:
+    told = {(task.error.type, task.error.message) for task in report.tasks.values() if task.error is not None}
+    if report.error is not None and (report.error.type, report.error.message) not in told:
+        yield one_line(f"error: {report.error.type}: {report.error.message}")
     troubled = [(name, task) for name, task in report.tasks.items() if _is_trouble(task)]
     for name, task in troubled[:_TROUBLES]:
         said = ""

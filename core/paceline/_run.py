@@ -122,7 +122,7 @@ class Run:
             self.on_idle()
 
     def _start_slotless(self, record: Record) -> None:
-        """Look at the condition of a job, if it has one; a body then starts, another job queues for a slot."""
+        """Look at the condition of a job, if it has one; a body then starts, another queues for a slot."""
         payload = record.job.payload
         if isinstance(payload, Inputs) and payload.conditional():
             try:
@@ -214,8 +214,9 @@ class Run:
 
     def _failed(self, record: Record, error: BaseException, failure: Failure, live: LiveAttempt) -> None:
         record.failures += 1
-        policy = record.options.retry
-        if record.body is not None and not record.options.own_retry:
+        options = record.options
+        policy = options.retry if options.own_retry else self.settings.retry
+        if cast("Any", record.bound).body is not None and not options.own_retry:
             policy = None  # what failed below it was tried again as often as it may be
         now = self.loop.time()
         if policy is None or not failure.retryable or record.failures >= policy.attempts:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Settling"]
 
+_WAITING = (State.PARKED, State.SUSPENDED)
+
 
 class Settling:
     """Takes in, for one run, what the scheduler says has ended."""
@@ -51,42 +53,61 @@ class Settling:
             self._run.history.ended(record, record.cost if record.tries else None)
         if record.lane.closed:
             self.forget_lane(record.lane)
-        group = record.group_record
-        if group is not None:
-            group.unended.pop(record, None)
-            if record is group.primer:
-                self.announce_release(group, "complete" if status == "succeeded" else "primer_failure")
-            if status != "succeeded":
-                group.first_error = group.first_error or record.error
-            cancels = group.policy.on_follower_failure == "cancel_group"
-            if cancels and status == "failed" and record is not group.primer:
-                reason = f"follower {record.job.name!r} failed"
-                self.later.append(functools.partial(end_group, self._run, group, reason))
-        if group is not None or record.on_rest is not None or record.listeners is not None:
-            self.rested(record)
-        if record.body is not None and record.body.scope is not None:
-            self._run.executors.middleware.end(record.body.scope, record.error)
-        if parent is not None and parent.body is not None:
-            parent.body.child_ended(record)
-            if self._run.scheduler.states[State.SUSPENDED]:
-                parent.body.look()
+        if record.group_record is not None:
+            self._leave_group(record.group_record, record)
+        if record.on_rest is not None or record.listeners is not None or record.group_record is not None:
+            _tell(record)
+        body = record.body
+        if body is not None and body.scope is not None:
+            self._run.executors.middleware.end(body.scope, record.error)
+        if parent is not None:
+            self._tell_parent(parent, record)
+
+    def _leave_group(self, group: GroupRecord, record: Record) -> None:
+        group.unended.pop(record, None)
+        if record is group.primer:
+            self.announce_release(group, "complete" if record.status == "succeeded" else "primer_failure")
+        if record.status != "succeeded":
+            group.first_error = group.first_error or record.error
+        cancels = group.policy.on_follower_failure == "cancel_group"
+        if cancels and record.status == "failed" and record is not group.primer:
+            reason = f"follower {record.job.name!r} failed"
+            self.later.append(functools.partial(end_group, self._run, group, reason))
+
+    def _tell_parent(self, parent: Record, record: Record) -> None:
+        body = parent.body
+        if body is not None and body.live.live:
+            body.child_ended(record)
+        elif body is not None:  # it was given up: who watches the run is told still
+            body.tell(record)
+        self._look_at(parent)
 
     def rested(self, record: Record) -> None:
-        """The job has ended or is suspended: tell whoever waits for that."""
-        if record.listeners is not None:
-            listeners, record.listeners = record.listeners, None
-            for listener in listeners:
-                listener.end()
-        if record.on_rest is not None:
-            on_rest, record.on_rest = record.on_rest, None
-            for callback in on_rest:
-                callback()
-        if record.group_record is not None and record.group_record.on_member:
-            for tell in tuple(record.group_record.on_member):
-                tell(record)
-        if record.status is None and record.parent is not None and record.parent.body is not None:
+        """The job is suspended, or a body whose jobs are: tell whoever waits for that."""
+        _tell(record)
+        if record.parent is not None and record.parent.body is not None:
             record.parent.body.tell(record)
-            record.parent.body.look()
+        for entry in cast("dict[Record, bool]", record.dependents or {}):
+            if entry.parent is not record.parent:  # a job of another body waits for it: that may rest too
+                self.look_above(entry)
+        self.look_above(record)
+
+    def look_above(self, record: Record) -> None:
+        """A job cannot go on by itself any more: the bodies above it may rest by that."""
+        if record.parent is not None:
+            self._look_at(record.parent)
+
+    def _look_at(self, record: Record | None) -> None:
+        if not self._run.scheduler.states[State.SUSPENDED]:
+            return
+        while record is not None and record.state in _WAITING:
+            if record.state is State.PARKED and record.body is not None:
+                if not record.body.rests:
+                    return
+                _tell(record)
+                if record.parent is not None and record.parent.body is not None:
+                    record.parent.body.tell(record)
+            record = record.parent
 
     def _settle_group(self, group: GroupRecord) -> None:
         del self._run.groups[group.label]
@@ -117,6 +138,21 @@ class Settling:
             self._run.scheduler.drop_lane(lane)
 
 
+def _tell(record: Record) -> None:
+    """Tell whoever waits for a job to end or to rest."""
+    if record.listeners is not None:
+        listeners, record.listeners = record.listeners, None
+        for listener in listeners:
+            listener.end()
+    if record.on_rest is not None:
+        on_rest, record.on_rest = record.on_rest, None
+        for callback in on_rest:
+            callback()
+    if record.group_record is not None and record.group_record.on_member:
+        for tell in tuple(record.group_record.on_member):
+            tell(record)
+
+
 def _leave_family(record: Record) -> None:
     """Its parent lets go of it and takes its children, which are cancelled with that one from now on."""
     parent, children = record.parent, record.children or {}
@@ -124,11 +160,14 @@ def _leave_family(record: Record) -> None:
         child.parent = parent
     if parent is not None and parent.children is not None:
         parent.children.pop(record, None)
-        parent.children.update(children)
+        if children:
+            parent.children.update(children)
+            if parent.body is not None:
+                parent.body.watch.forget()
 
 
 def _error_of(cause: Node | None) -> BaseException | None:
-    """Why something was skipped: the error of what it waited for; None where only a condition did not hold."""
+    """Why something was skipped: the error of what it waited for; None where a condition did not hold."""
     if isinstance(cause, Record):
         if cause.status == "skipped":
             return cause.error

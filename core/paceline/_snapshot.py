@@ -71,10 +71,12 @@ def take_snapshot(run: Run) -> Snapshot:
     states = scheduler.states
     total = sum(lane.served for lane in scheduler.lanes.values()) or 1.0
     waiting: dict[str, WaitReason] = {}
+    resting = 0
     for record in run.records.values():
         reason = scheduler.why(record)
         if reason is not None:
             waiting[record.job.id] = reason
+            resting += record.state is State.PARKED and record.resting
     parked = states[State.PARKED] + states[State.RETURNING]
     return Snapshot(
         run_id=run.id,
@@ -83,8 +85,8 @@ def take_snapshot(run: Run) -> Snapshot:
         slots_used=scheduler.queues.used,
         counts={
             "waiting": scheduler.pending,
-            "running": states[State.RUNNING] + parked,
-            "suspended": states[State.SUSPENDED],
+            "running": states[State.RUNNING] + states[State.BODY] + parked - resting,
+            "suspended": states[State.SUSPENDED] + resting,
             **run.counts,
         },
         lanes={

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "cancel",
-    "cancel_blocked",
     "cancel_children",
     "cancel_everything",
     "cancel_group",
+    "cancel_those",
     "end_group",
     "pass_deadline",
 ]
@@ -58,9 +58,9 @@ def cancel_everything(run: Run, reason: str) -> None:
     run.dispatch()
 
 
-def cancel_blocked(run: Run, reason: str) -> None:
-    """Cancel what waits for jobs that rest; the resting ones stay as they are."""
-    _cancel_all(run, [record for record in run.records.values() if not record.resting], reason)
+def cancel_those(run: Run, records: Iterable[Record], reason: str) -> None:
+    """Cancel these jobs and their children."""
+    _cancel_all(run, records, reason)
     run.dispatch()
 
 

@@ -67,17 +67,9 @@ class _Walk:
         self._after = after
         self._bodies = bodies
         self._rank = {name: place for place, name in enumerate(sorted(ended, key=ended.__getitem__))}
-        self._last: dict[str, str] = {}
-        if bodies:
-            for name in ended:
-                if name not in bodies:
-                    self._note(name)
-
-    def _note(self, leaf: str) -> None:
-        for body in self._around(leaf):
-            known = self._last.get(body)
-            if known is None or self._rank[known] < self._rank[leaf]:
-                self._last[body] = leaf
+        leaves = (name for name in self._rank if name not in bodies) if bodies else ()
+        # Of the tasks in a body the one that ended last: they come in the order of their ends.
+        self._last = {body: leaf for leaf in leaves for body in self._around(leaf)}
 
     def _around(self, name: str) -> Iterator[str]:
         body = enclosing(name)

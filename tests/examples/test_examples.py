@@ -11,7 +11,9 @@ EXAMPLES = sorted(FOLDER.glob("*.py"))
 
 
 def test_each_idea_of_the_readme_has_an_example() -> None:
-    assert {example.stem for example in EXAMPLES} >= {"groups", "lanes", "retries", "streaming", "chain"}
+    jobs = {"groups", "lanes", "retries", "streaming", "chain"}
+    graphs = {"graph_by_hand", "retrieval", "map_reduce", "rag", "agent"}
+    assert {example.stem for example in EXAMPLES} >= jobs | graphs
 
 
 def test_the_readme_of_the_folder_names_every_example() -> None:

@@ -54,6 +54,7 @@ def read_blocks() -> Iterator[Block]:
 
 BLOCKS = list(read_blocks())
 PYTHON = [block for block in BLOCKS if block.language in {"python", "py"}]
+MERMAID = [block for block in BLOCKS if block.language == "mermaid"]
 SHELL = [block for block in BLOCKS if block.language in {"sh", "bash", "shell", "console"}]
 PACELINE = [
     (block.place, words[words.index("paceline") + 1 :])
@@ -77,6 +78,20 @@ def test_python_block_runs_alone_and_offline(
     script.write_text("\n" * block.line + block.text)  # so that a traceback names the line of the document
     done = run_script(script)
     assert done.returncode == 0, f"{block.place}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("block", MERMAID, ids=place_of)
+def test_picture_is_what_the_code_above_it_draws(
+    block: Block, run_script: Callable[[Path], "subprocess.CompletedProcess[str]"], tmp_path: Path
+) -> None:
+    code = [each for each in PYTHON if each.document == block.document and each.line < block.line][-1]
+    named = re.search(r'^title: "(\w+)"$', block.text, re.MULTILINE)
+    assert named, f"{block.place}: a picture begins with the title that to_mermaid() gives it"
+    script = tmp_path / "picture.py"
+    script.write_text(f"{code.text}\nprint('picture:')\nprint({named[1]}.to_mermaid(), end='')\n")
+    done = run_script(script)
+    assert done.returncode == 0, f"{code.place}\n{done.stderr}"
+    assert done.stdout.partition("picture:\n")[2] == block.text
 
 
 @pytest.mark.parametrize("block", SHELL, ids=place_of)
@@ -140,6 +155,8 @@ def test_the_readme_of_core_tells_of_every_module_and_of_no_other() -> None:
     ]
     told = {pattern: set(package.glob(pattern)) for row in table for pattern in re.findall(r"`([^`]+)`", row)}
     assert [pattern for pattern, found in told.items() if not found] == []
-    there = {path for path in package.iterdir() if path.suffix == ".py" or path.is_dir()}
-    untold = there - {package / "__init__.py", package / "__pycache__"} - set().union(*told.values())
+    modules = [*package.iterdir(), *(package / "_graphs").glob("_*.py")]
+    there = {path for path in modules if path.suffix == ".py" or path.is_dir()}
+    exports = {package / "__init__.py", package / "_graphs" / "__init__.py", package / "__pycache__"}
+    untold = there - exports - set().union(*told.values())
     assert sorted(path.name for path in untold) == []

@@ -373,3 +373,26 @@ def test_a_report_draws_what_ran() -> None:
     assert "class n_maybe skipped" in drawn
     assert 'n_load -> n_pages_1 [label="users" lhead="cluster_n_pages"]' in report.to_dot()
     assert "n_book_primer -.-> n_book_follower_0" in run_group().to_mermaid()
+
+
+def test_an_error_of_the_flow_itself_is_printed_and_one_that_a_task_tells_is_not_told_twice() -> None:
+    tally = RunTally()
+    ran(tally, "search", 0.0, 1.0, status="failed", error=ErrorInfo("ValueError", "no", ""))
+    own = tally.report(name="agent", state="failed", error=KeyError("hits"))
+    assert str(own).splitlines()[-2:] == ["error: KeyError: 'hits'", "search failed: ValueError: no"]
+    its = tally.report(name="agent", error=ValueError("no"))
+    assert "error: " not in str(its)
+    assert RunReport.model_validate_json(own.model_dump_json()) == own
+
+
+def test_a_job_that_was_cancelled_without_a_word_is_told_all_the_same() -> None:
+    assert str(RunReport.of([result("a", status="cancelled")])).splitlines()[1] == "a cancelled:"
+
+
+def test_what_a_member_of_a_group_is_known_to_wait_for_stays() -> None:
+    tally = RunTally()
+    tally.add(result("p", group="book", role="primer", key="book/primer"))
+    ran(tally, "f", 1.0, 2.0, group="book", role="follower", key="book/follower/0", after=("other",))
+    ran(tally, "g", 1.0, 2.0, group="book", role="graph")
+    tasks = tally.report().tasks
+    assert (tasks["f"].after, tasks["g"].after) == (("other",), ())

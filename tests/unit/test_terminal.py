@@ -8,6 +8,7 @@ import sys
 
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
+from rich.table import Table
 
 from paceline import Attempt, Edge, ErrorInfo, JobResult, Plan, Question, RunReport, RunTally
 from paceline._report_parts import NodeTimes
@@ -56,7 +57,7 @@ def test_a_tree_shows_each_task_in_what_it_belongs_to() -> None:
 
 def test_a_timeline_shows_waiting_and_running_on_one_axis_without_colours() -> None:
     assert shown(report_timeline(graph()), 40) == [
-        "✘ daily failed · 2 of 4 tasks · 10.0 s ·…",
+        "✘ daily failed · 2 of 4 tasks · 10.0 s …",
         "✔ load     │████                │ 2.00 s",
         "✔ pages    │    ────────────────│ 8.00 s",
         "✔ pages[0] │    ████████        │ 4.00 s",
@@ -64,7 +65,7 @@ def test_a_timeline_shows_waiting_and_running_on_one_axis_without_colours() -> N
         "○ report   │skipped: ValueError…│      -",
         "           └────────────────────┘",
         "           0               10.0 s",
-        "            █ runs   ░ waits   ─ holds…",
+        "            █ runs   ░ waits   ─ holds …",
     ]
 
 
@@ -113,6 +114,30 @@ def test_a_job_that_asks_is_shown_with_its_question_and_one_that_runs_to_the_end
     assert "█│" in line
 
 
+def test_an_error_that_no_task_tells_is_shown_in_the_tree() -> None:
+    tally = RunTally()
+    ran(tally, "search", (0.0, 1.0))
+    report = tally.report(name="agent", state="failed", error=KeyError("hits"))
+    assert shown(report_tree(report))[1] == "├── KeyError: 'hits'"
+
+
+def test_a_timeline_in_a_table_takes_the_room_that_there_is() -> None:
+    table = Table.grid()
+    table.add_row(report_timeline(graph(), 50))
+    assert max(map(cell_len, shown(table, 80))) == 50
+    assert max(map(cell_len, shown(table, 40))) == 40
+
+
+def test_a_timeline_of_tasks_that_never_ran_has_no_legend() -> None:
+    tally = RunTally()
+    ran(tally, "a", status="skipped")
+    assert shown(report_timeline(tally.report()), 30)[1:] == [
+        "○ a    │skipped            │ -",
+        "       └───────────────────┘",
+        "       0                0 µs",
+    ]
+
+
 def test_nothing_at_all_is_shown_as_that() -> None:
     assert shown(report_tree(RunReport())) == shown(report_timeline(RunReport()))
     assert shown(report_tree(RunReport())) == ["✔ run succeeded · 0 of 0 tasks · 0 µs"]
@@ -133,7 +158,7 @@ class Graph:
 
 def test_a_plan_is_shown_by_levels_with_what_each_task_takes() -> None:
     assert shown(plan_tree(Graph())) == [
-        "daily · 4 tasks · at most 2 side by side",
+        "daily · 4 tasks · widest level 2",
         "├── level 1",
         "│   └── load",
         "├── level 2",

@@ -1,15 +1,16 @@
-"""Static graphs: written by hand (`Dag`), or drawn from a function (`dag`). Built once, run any number of times."""
+"""Static graphs: written by hand (`Dag`), or drawn from a function (`dag`). Built once, run often."""
 
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast, final, get_args, overload
 
 from paceline._bodies import Body
 from paceline._errors import BuildError, PacelineError
 
-from ._assembly import Declared, assemble, same_step
+from ._assembly import Declared, assemble, called, same_function
 from ._edge import Edge, Plan
 from ._graph import Graph, Node
 from ._graph_body import GraphBody, OnFailure
@@ -17,7 +18,7 @@ from ._runs import Composite, GraphRun
 from ._signature import Signature
 from ._steps import CallOptions, GraphOptions, NodeOptions, Step
 from ._tasks import Task, TaskDecorator
-from ._tracing import trace
+from ._tracing import identity, trace
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -37,7 +38,7 @@ S = TypeVar("S")
 
 @final
 class Dag(Composite[P, R]):
-    """A static graph: tasks, and what each comes after. A value: build it once, run it often and at the same time.
+    """A static graph: tasks, and what each comes after. Build it once, run it often, and at the same time.
 
         report = Dag("report")
 
@@ -49,31 +50,35 @@ class Dag(Composite[P, R]):
 
         result = await report.run()
 
-    Parameters that nothing is said of, and that have no default, are inputs of the graph: `report.run(inputs=...)`.
-    A graph can be a task of another one, and be called in a flow, with its inputs as arguments. What it returns is
-    what its function returned; one written by hand returns a dict of what its tasks put out, by name.
+    Parameters that nothing is said of, and that have no default, are inputs of the graph: `run(inputs=...)`.
+    A task made of an executor, of whose payload nothing is said, gets all inputs of the run, whatever they
+    are. A graph can be a task of another one, and be called in a flow, with its inputs as arguments. It
+    returns what its function returned; one written by hand returns a dict of what its tasks put out, by name.
+    Its lane is that of its tasks which name none.
     """
 
-    def __init__(self, name: str, **options: Unpack[CallOptions]) -> None:
+    def __init__(self: Dag[..., dict[str, Any]], name: str, **options: Unpack[CallOptions]) -> None:
         super().__init__(name, None, options)
         self._function: Callable[..., Any] | None = None
         self._declared: dict[str, Declared] = {}
         self._graph: Graph | None = None
+        self._building = False
 
     # Writing one by hand.
 
     @overload
     def task(self, fn: Callable[Q, Awaitable[S]], /, **options: Unpack[NodeOptions]) -> Task[Q, S]: ...
     @overload
-    def task(self, fn: Callable[Q, S], /, **options: Unpack[NodeOptions]) -> Task[Q, S]: ...
+    def task(self, fn: Callable[Q, S], /, **options: Unpack[NodeOptions]) -> Task[Q, S]: ...  # type: ignore[overload-overlap]  # functions first
     @overload
     def task(self, fn: ExecutorLike, /, **options: Unpack[NodeOptions]) -> Task[..., Any]: ...
     @overload
-    def task(self, **options: Unpack[NodeOptions]) -> TaskDecorator: ...
+    def task(self, /, **options: Unpack[NodeOptions]) -> TaskDecorator: ...
     def task(self, fn: Any = None, /, **options: Unpack[NodeOptions]) -> Any:
         """Put in a task; also a decorator. The same function may become many, under different names.
 
-        `fn`: whatever `task` takes; or a task, a flow, another graph. `NodeOptions` tells what may be said of it.
+        `fn`: whatever `task` takes; or a task, a flow, another graph. `NodeOptions` tells what may be said of
+        it.
 
         Raises:
             BuildError: if the name is taken, or the graph was drawn from a function.
@@ -88,6 +93,7 @@ class Dag(Composite[P, R]):
         given: dict[str, Any] = {**options}
         after, bind = given.pop("after", ()), given.pop("bind", None)
         step: Step[..., Any]
+        made_of: object = fn
         if isinstance(fn, Step):
             name = given.pop("name", None) or fn.name
             step = cast("Step[..., Any]", fn).with_options(**given)
@@ -96,11 +102,9 @@ class Dag(Composite[P, R]):
             step = Task(fn, cast("Any", given))
         if step.name in self._declared:
             raise BuildError(
-                f"graph {self.name!r} has a task {step.name!r} already: give this one a name of its own, name=..."
+                f"graph {self.name!r} has a task {step.name!r} already: give this one its own name, name=..."
             )
-        several = isinstance(after, list | tuple | set | frozenset)
-        afters = tuple(cast("Iterable[object]", after)) if several else (after,)
-        self._declared[step.name] = Declared(step, fn, (*step.afters, *afters), bind)
+        self._declared[step.name] = Declared(step, made_of, (*step.afters, *_several(after)), bind)
         self._graph = None
         return step
 
@@ -112,12 +116,24 @@ class Dag(Composite[P, R]):
         Raises:
             BuildError: if it cannot run as it is written; the message names the task and the edge.
         """
+        if self.origin is not self:
+            return cast("Dag[..., Any]", self.origin).build()
         if self._graph is None:
-            if self._function is None:
-                self._graph = assemble(self.name, self._declared)
-            else:
-                self._graph = trace(self.name, self._function, cast("Signature", self.signature))
+            if self._building:
+                raise BuildError(
+                    f"graph {self.name!r} contains itself, and would have no end: recursion needs a @flow"
+                )
+            self._building = True
+            try:
+                self._graph = self._built()
+            finally:
+                self._building = False
         return self._graph
+
+    def _built(self) -> Graph:
+        if self._function is None:
+            return assemble(self.name, self._declared)
+        return trace(self.name, self._function, cast("Signature", self.signature))
 
     @property
     def tasks(self) -> Mapping[str, Step[..., Any]]:
@@ -135,7 +151,7 @@ class Dag(Composite[P, R]):
         return tuple(self.build().inputs)
 
     def plan(self) -> Plan:
-        """Which tasks could run side by side, and what could not be said for certain about the types."""
+        """Tell which tasks could run side by side, and what could not be said for certain about the types."""
         graph = self.build()
         return Plan.of([node.name for node in graph.nodes], self.edges, notes=graph.notes)
 
@@ -167,8 +183,8 @@ class Dag(Composite[P, R]):
 
         `inputs`, or the same as arguments by name. `targets`: run only these tasks, and what they come after.
         `on_failure`: what depends on a failed task is skipped, and the rest goes on ("skip_downstream"); the
-        first failure cancels all ("fail_fast"); what is only ordered after a failed task runs too ("continue").
-        `max_running`: how many of its jobs run at once.
+        first failure cancels all, at once ("fail_fast"); what is only ordered after a failed task runs too
+        ("continue"). `max_running`: how many of its jobs run at once.
 
         Raises:
             BuildError: if the graph cannot run as it is written, or an input is missing or unknown.
@@ -191,8 +207,8 @@ class Dag(Composite[P, R]):
     ) -> RunReport:
         """Run it, and tell what became of it: it does not raise for what its tasks do.
 
-        Without an engine: in that of the job which asks or, outside of any, in one of its own, whose run `run_id`
-        names. Comes back when all has ended, or rests for an answer. The rest is as for `start`.
+        Without an engine: in that of the job which asks or, outside of any, in one of its own, whose run
+        `run_id` names. Comes back when all has ended, or rests for an answer. The rest is as for `start`.
         """
         return await self._report(
             engine,
@@ -216,25 +232,30 @@ class Dag(Composite[P, R]):
         nodes = graph.nodes if targets is None else graph.up_to(self._targets(graph, targets))
         given = self._merged(inputs, named)
         graph.given(given, nodes)
-        for node in nodes:
-            _can_run(run, self.name, node)
-        body = GraphBody(self.build, self.name, nodes=nodes, on_failure=on_failure)
+        asked = {
+            (node.step.options.get("lane"), id(node.step.options.get("executor"))): node for node in nodes
+        }
+        for node in asked.values():
+            _can_run(run, graph, node)
+        body = GraphBody(self.build, self.name, nodes=nodes, on_failure=on_failure, keep=True)
         return await self._start(run, body, given, max_running)
 
     def _targets(self, graph: Graph, targets: Any) -> list[Node]:
-        several: Iterable[object] = (
-            targets if isinstance(targets, list | tuple | set | frozenset) else (targets,)
-        )
         found: list[Node] = []
-        for target in cast("Iterable[object]", targets) if several else (targets,):
-            if isinstance(target, str):
-                found.append(graph.node(target))
-                continue
-            same = [node for node in graph.nodes if same_step(node.step, target)]
-            if not same:
-                graph.node(str(getattr(target, "name", target)))
-            found.extend(same)
+        for target in _several(targets):
+            same = [] if isinstance(target, str) else [node for node in graph.nodes if self._is(node, target)]
+            found.extend(same or [graph.node(called(target))])
         return found
+
+    def _is(self, node: Node, target: object) -> bool:
+        """Whether a caller who says `target` means that node."""
+        declared = self._declared.get(node.name)
+        if declared is not None:
+            return declared.means(target)
+        if not isinstance(target, Step):
+            return same_function(node.step, target)
+        step = cast("Step[..., Any]", target)
+        return step.origin is node.step.origin or identity(step) == identity(node.step)
 
     def body(self, **how: Any) -> Body:
         return GraphBody(self.build, self.name, **how)
@@ -244,20 +265,32 @@ class Dag(Composite[P, R]):
             return super().bind(args, kwargs)
         if args:
             raise TypeError(f"{self} takes its inputs by name")
+        graph = self.build()
+        graph.given(kwargs, graph.nodes)
         return dict(kwargs)
 
 
-def _can_run(run: Run, graph: str, node: Node) -> None:
+def _several(given: object) -> Iterable[object]:
+    """One thing, or a list of them."""
+    several = isinstance(given, list | tuple | set | frozenset)
+    return cast("Iterable[object]", given) if several else (given,)
+
+
+def _can_run(run: Run, graph: Graph, node: Node) -> None:
     """Refuse a lane or executor that the engine does not have, before anything runs."""
     options = node.step.options
-    lane, executor = options.get("lane", "default"), options.get("executor")
     try:
-        run.intake.lane(lane)
-        if isinstance(executor, str):
-            run.executors.bind(executor)
+        if "lane" in options:
+            run.intake.lane(options["lane"])
+        if isinstance(options.get("executor"), str):
+            run.executors.bind(options["executor"])
     except PacelineError as error:
-        error.add_note(f"asked for by task {node.name!r} of graph {graph!r}")
+        error.add_note(f"asked for by task {node.name!r} of graph {graph.name!r}")
         raise
+    if isinstance(node.step, Dag):
+        inner = node.step.build()
+        for each in inner.nodes:
+            _can_run(run, inner, each)
 
 
 class DagDecorator(Protocol):
@@ -281,14 +314,14 @@ def dag(fn: Any = None, /, **options: Unpack[GraphOptions]) -> Any:
         @dag
         async def pipeline(query: str) -> str:
             documents = await search(query)
-            ranked = await rank.map(documents["hits"], query=query)     # one job a hit, known only at run time
+            ranked = await rank.map(documents["hits"], query=query)     # one job for each hit
             return await answer(query, ranked)
 
         report = await pipeline.run(query="tea")
 
-    The function is run once, when the graph is first looked at, with symbols for its inputs; each call of a task
-    in it becomes a node, and what it awaits is a symbol to hand on. Loops over what is known then are fine; what
-    depends on a value belongs in a task, in `with_options(when=...)`, or in a flow.
+    The function is run once, when the graph is first looked at, with symbols for its inputs; each call of a
+    task in it becomes a node, and what it awaits is a symbol to hand on. Loops over what is known then are
+    fine; what depends on a value belongs in a task, in `with_options(when=...)`, or in a flow.
 
     Raises:
         BuildError: when it is built, if it cannot run as it is written.
@@ -299,6 +332,8 @@ def dag(fn: Any = None, /, **options: Unpack[GraphOptions]) -> Any:
 
 
 def _drawn(options: GraphOptions, fn: Callable[..., Any]) -> Dag[..., Any]:
+    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+        raise TypeError(f"a graph is drawn from a function that returns; {fn!r} yields: a @flow may do more")
     given: dict[str, Any] = {**options}
     made: Dag[..., Any] = Dag(given.pop("name", None) or fn.__name__, **given)
     made.signature = Signature(fn)

@@ -225,7 +225,7 @@ class _Outline:
         return dict.fromkeys(name for name in names if name in chosen)
 
     def _leave_out(self, names: list[str], members: Mapping[str | None, list[str]], frame: _Shape) -> None:
-        statuses = {self._status.get(name) for name in names}
+        statuses: set[Status | None] = {self._status.get(name) for name in names}
         rest = self._shape(f"… {len(names):,} more", None, frame)
         rest.status = statuses.pop() if len(statuses) == 1 else None
         left = list(names)

@@ -51,7 +51,7 @@ class Plan:
     def __str__(self) -> str:
         count = sum(map(len, self.levels))
         levels = f"{len(self.levels)} {_word('level', len(self.levels))}"
-        lines = [f"{count} {_word('task', count)} in {levels}, at most {self.width} side by side"]
+        lines = [f"{count} {_word('task', count)} in {levels}, the widest of {self.width}"]
         digits = len(str(len(self.levels)))
         for number, level in enumerate(self.levels[:_SHOWN], 1):
             lines.append(f"{number:>{digits}}  {_listed(level)}")

@@ -127,10 +127,7 @@ def items_of(seen: Shape) -> Items | None:
     fields = named_fields(seen) if hasattr(seen.kind, "_fields") else None
     if fields is not None:
         return Items(tuple(fields.values()))
-    for base in _bases(seen):
-        if derives(base.kind, tuple):
-            return items_of(base)
-    return None
+    return next((items_of(base) for base in _bases(seen) if derives(base.kind, tuple)), None)
 
 
 def _items(args: Row) -> Items | None:

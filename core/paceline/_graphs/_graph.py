@@ -1,15 +1,16 @@
-"""A graph as a value: nodes in an order in which each comes after what it waits for. Nothing in it changes by a run."""
+"""A graph as a value: nodes in an order in which each comes after what it waits for. No run changes it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, final
 
 from paceline._errors import BuildError, UnknownName
 
 from ._edge import Edge
 from ._signature import REQUIRED
-from ._values import Arguments, Input, Output, Value, path_text
+from ._values import Arguments, Given, Input, Output, Value, path_text
 
 if TYPE_CHECKING:
     from ._steps import Step
@@ -21,7 +22,7 @@ __all__ = ["Graph", "GraphInput", "Node"]
 class Node:
     """One task in a graph: what runs, what it takes, and what it comes after."""
 
-    __slots__ = ("after", "data", "index", "mapped", "name", "payload", "piped", "step", "when")
+    __slots__ = ("after", "data", "index", "mapped", "name", "needs", "payload", "piped", "step", "when")
 
     def __init__(self, name: str, step: Step[..., Any]) -> None:
         self.name: str = name
@@ -34,6 +35,8 @@ class Node:
         self.when: Value | None = None
         self.index: int = -1
         """Its place in the graph's order."""
+        self.needs: tuple[tuple[int, bool], ...] = ()
+        """The places of those whose success it waits for, because it takes their values whole."""
         self.data: tuple[Node, ...] = ()
         """What it takes values from."""
         self.piped: tuple[Node, ...] = ()
@@ -71,16 +74,21 @@ class Node:
 
 
 def _piped(node: Node) -> tuple[Node, ...]:
-    """The maps whose items this map can take one by one: it goes over the whole list of one, and takes no part."""
+    """The maps whose items this map takes one by one: it goes over their lists, and takes only these."""
     if node.mapped is None:
         return ()
     arguments = node.payload.values if isinstance(node.payload, Arguments) else {"": node.payload}
-    lists = [arguments[name] for name in node.mapped or ("",)]
-    over = [
-        each for each in lists if isinstance(each, Output) and not each.path and each.node.mapped is not None
-    ]
-    otherwise = [each.node for each in node.outputs() if each not in over]
-    return tuple(dict.fromkeys(each.node for each in over if each.node not in otherwise))
+    # A condition may look at what the map goes over, and then needs all of it.
+    wholly: list[Value] = [] if node.when is None else [node.when]
+    over: list[Node] = []
+    for name, value in arguments.items():
+        source = value.node if isinstance(value, Output) and not value.path else None
+        if source is not None and source.mapped is not None and name in (node.mapped or ("",)):
+            over.append(source)
+        else:
+            wholly.append(value)
+    needed = {part.node for value in wholly for part in value.parts() if isinstance(part, Output)}
+    return tuple(dict.fromkeys(each for each in over if each not in needed))
 
 
 class GraphInput:
@@ -104,7 +112,7 @@ class Graph:
         BuildError: if the nodes wait for each other in a circle; the message shows it.
     """
 
-    __slots__ = ("by_name", "inputs", "name", "nodes", "notes", "output")
+    __slots__ = ("by_name", "inputs", "name", "nodes", "notes", "output", "takes_all")
 
     def __init__(
         self, name: str, nodes: Sequence[Node], inputs: Mapping[str, GraphInput], output: Value | None
@@ -113,9 +121,12 @@ class Graph:
         self.nodes: tuple[Node, ...] = tuple(_in_order(name, nodes))
         for index, node in enumerate(self.nodes):
             node.index = index
+            node.needs = tuple((above.index, True) for above in node.data if above not in node.piped)
         self.by_name: dict[str, Node] = {node.name: node for node in nodes}
         self.inputs: Mapping[str, GraphInput] = inputs
         self.output: Value | None = output
+        self.takes_all: bool = any(isinstance(node.payload, Given) for node in nodes)
+        """Whether some task takes all inputs, whatever they are."""
         self.notes: tuple[str, ...] = ()
         """What could not be said for certain about its types."""
 
@@ -147,17 +158,15 @@ class Graph:
         Raises:
             BuildError: if one that these nodes need is missing, or one is given that the graph does not know.
         """
-        unknown = [name for name in inputs if name not in self.inputs]
-        if unknown:
+        values = {name: value for name, value in inputs.items() if name not in self.inputs}
+        if values and not self.takes_all:
             known = ", ".join(map(repr, self.inputs)) or "none"
-            raise BuildError(f"graph {self.name!r} has no input {unknown[0]!r}; its inputs: {known}")
-        needed = {value.name for node in nodes for value in node.inputs()}
-        values: dict[str, Any] = {}
+            raise BuildError(f"graph {self.name!r} has no input {next(iter(values))!r}; its inputs: {known}")
         for name, each in self.inputs.items():
             value = inputs.get(name, each.default)
             if value is not REQUIRED:
                 values[name] = value
-            elif name in needed or not each.takers:
+            elif not each.takers or any(name == value.name for node in nodes for value in node.inputs()):
                 taken = [f"task {task!r} takes it as {as_!r}" for task, as_ in each.takers[:3]]
                 why = f" ({'; '.join(taken)})" if taken else ""
                 raise BuildError(
@@ -174,20 +183,21 @@ class Graph:
 def _in_order(graph: str, nodes: Sequence[Node]) -> Iterator[Node]:
     """Each node after what it waits for, else as declared (Kahn, 1962)."""
     waiting = dict.fromkeys(nodes, 0)
+    place = {node: number for number, node in enumerate(nodes)}
     below: dict[Node, list[Node]] = {}
     for node in nodes:
         for above in node.upstream():
             waiting[node] += 1
             below.setdefault(above, []).append(node)
-    ready = [node for node in reversed(nodes) if not waiting[node]]
+    ready = [number for number, node in enumerate(nodes) if not waiting[node]]  # sorted, and so a heap
     while ready:
-        node = ready.pop()
+        node = nodes[heappop(ready)]
         del waiting[node]
         yield node
         for each in below.get(node, ()):
             waiting[each] -= 1
             if not waiting[each]:
-                ready.append(each)
+                heappush(ready, place[each])
     if waiting:
         circle = " -> ".join(repr(node.name) for node in _circle(waiting))
         raise BuildError(f"graph {graph!r}: tasks wait for each other in a circle: {circle}")
@@ -207,13 +217,22 @@ def _circle(nodes: Mapping[Node, int]) -> list[Node]:
 
 
 def _edges_to(node: Node) -> list[Edge]:
-    carried: dict[tuple[str, str | None, str | None], Edge] = {}
     arguments = node.payload.values if isinstance(node.payload, Arguments) else {None: node.payload}
-    for parameter, value in (*arguments.items(), *((("when", node.when),) if node.when is not None else ())):
-        for part in value.parts():
-            if isinstance(part, Output):
-                key = path_text(part.path) or None
-                edge = Edge(part.node.name, node.name, key, data=True, parameter=parameter)
-                carried.setdefault((edge.source, key, parameter), edge)
+    carried: dict[tuple[str, str | None, str | None], Edge] = {}
+    for parameter, value in arguments.items():
+        for edge in _carried(node, parameter, value):
+            carried.setdefault((edge.source, edge.key, parameter), edge)
+    if node.when is not None:
+        known = {(edge.source, edge.key) for edge in carried.values()}
+        for edge in _carried(node, "when", node.when):
+            if (edge.source, edge.key) not in known:  # a condition may look at what the task takes anyway
+                carried.setdefault((edge.source, edge.key, "when"), edge)
     ordered = [above for above in node.after if above not in node.data]
     return [*carried.values(), *(Edge(above.name, node.name, None, data=False) for above in ordered)]
+
+
+def _carried(node: Node, parameter: str | None, value: Value) -> Iterator[Edge]:
+    for part in value.parts():
+        if isinstance(part, Output):
+            key = path_text(part.path) or None
+            yield Edge(part.node.name, node.name, key, data=True, parameter=parameter)

@@ -9,12 +9,13 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, final
 
 from paceline._bodies import Body, BodyKind, Child, Inputs, LiveBody
+from paceline._errors import InputError
 from paceline._options import Options
 from paceline._room import BREATH
-from paceline._stopping import cancel
+from paceline._stopping import cancel_children
 
 from ._graph import Graph, Node
-from ._maps import MapBody, Piped
+from ._maps import MapBody, Piped, pass_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,16 +45,20 @@ class GraphBody(Body):
         *,
         nodes: Sequence[Node] | None = None,
         on_failure: OnFailure = "skip_downstream",
+        keep: bool = False,
     ) -> None:
         self.name: str = name
         self._graph = graph
         self._nodes = nodes
         self._on_failure: OnFailure = on_failure
+        self._keep = keep
 
     def open(self, live: LiveAttempt) -> LiveBody:
         graph = self._graph()
         nodes = graph.nodes if self._nodes is None else self._nodes
-        return LiveGraph(live, graph, nodes, self._on_failure)
+        opened = LiveGraph(live, graph, nodes, self._on_failure)
+        opened.keep = opened.keep or self._keep
+        return opened
 
 
 class _NodeInputs(Inputs):
@@ -89,13 +94,20 @@ class LiveGraph(LiveBody):
         self.graph: Graph = graph
         self._nodes = nodes
         self._on_failure: OnFailure = on_failure
-        given = {} if live.job.payload is None else live.job.payload
-        self.inputs: Mapping[str, Any] = graph.given(given, nodes)
+        payload: object = live.job.payload
+        if payload is not None and not isinstance(payload, Mapping):
+            given = type(payload).__name__
+            raise InputError(
+                f"graph {graph.name!r} takes its inputs as a mapping from names, not as a {given}"
+            )
+        self.inputs: Mapping[str, Any] = graph.given(cast("Mapping[str, Any]", payload or {}), nodes)
         self.records: list[Record | None] = [None] * len(graph.nodes)
         self.culprit: Record | None = None
-        """The first node that failed or was cancelled."""
+        """The first job below it that failed or was cancelled, and so failed a node."""
+        self._stopped: str | None = None
+        """Why nothing of it is to run any more."""
         self._expanded: dict[str, asyncio.Future[None]] = {}
-        """By node: done when a map whose items others take one by one has submitted them, or ended without."""
+        """By node: done when a map whose items others take one by one has submitted them, or has ended."""
         self._bound: dict[int, tuple[Options, Bound, LaneState]] = {}
 
     def job_of(self, node: Node) -> Record:
@@ -107,6 +119,7 @@ class LiveGraph(LiveBody):
         parent = self.prefix()
         key, context = live.job.key or live.job.name, copy_context()
         for node in self._nodes:
+            self._how(node)  # first all of them: what cannot run is refused before anything does
             for source in node.piped:
                 if source.name not in self._expanded:
                     self._expanded[source.name] = run.loop.create_future()
@@ -117,8 +130,8 @@ class LiveGraph(LiveBody):
                 bound=bound, name=parent + node.name, after=self._edges(node), context=context,
             )  # fmt: skip
             self.records[node.index] = record
-            if record.status is not None:
-                self._node_ended(record)
+            if self._stopped is not None:
+                self._stop(self._stopped)
             if number % BREATH == BREATH - 1:
                 run.dispatch()
                 await asyncio.sleep(0)
@@ -129,7 +142,7 @@ class LiveGraph(LiveBody):
         return self._output()
 
     def prefix(self) -> str:
-        """What the names of its nodes begin with: nothing, or, in a node of another graph, that one's name."""
+        """What the names of its nodes begin with: nothing or, in a node of another graph, that one's name."""
         parent = self.record.parent
         inner = parent is not None and parent.body is not None and parent.body.kind != "flow"
         return f"{self.live.job.name}/" if inner else ""
@@ -139,20 +152,22 @@ class LiveGraph(LiveBody):
         key = id(step) if node.mapped is None else -id(node)
         known = self._bound.get(key)
         if known is None:
-            given: Any = step.options
+            options = step.job_options
             executor: Any = step.executor
             if node.mapped is not None:  # what is said of the step is meant for its items
-                given = {name: each for name, each in given.items() if name in {"lane", "max_running"}}
-                executor = MapBody(step, node.mapped)
-            options = Options(given, run.settings.retry)
-            known = self._bound[key] = (options, run.executors.bind(executor), run.intake.lane(options.lane))
+                given = {name: each for name, each in step.options.items() if name in {"lane", "max_running"}}
+                options, executor = Options(given), MapBody(step, node.mapped)
+            lane = run.intake.lane(options.lane) if "lane" in step.options else self.record.lane
+            known = self._bound[key] = (options, run.executors.bind(executor), lane)
         return known
 
     def _edges(self, node: Node) -> list[Edge]:
-        edges: list[Edge] = [(self.job_of(above), True) for above in node.data if above not in node.piped]
-        harsh = self._on_failure != "continue"
-        edges.extend((self.job_of(above), needed and harsh) for above, needed in node.after.items())
-        return edges
+        records = self.records
+        edges = [(cast("Record", records[index]), needed) for index, needed in node.needs]
+        if node.after:
+            harsh = self._on_failure != "continue"
+            edges.extend((self.job_of(above), needed and harsh) for above, needed in node.after.items())
+        return edges  # type: ignore[return-value]  # each is an edge
 
     def piped_payload(self, node: Node) -> Any:
         """The arguments of a map that takes the items of others one by one: those stand for their lists."""
@@ -172,7 +187,7 @@ class LiveGraph(LiveBody):
     # Nodes end.
 
     def expanded(self, record: Record) -> None:
-        """A map has submitted its items."""
+        """A map has submitted its items, or has ended without."""
         name = record.job.name.removeprefix(self.prefix())
         future = self._expanded.get(name)
         if future is not None and not future.done():
@@ -180,20 +195,24 @@ class LiveGraph(LiveBody):
 
     def child_ended(self, record: Record) -> None:
         super().child_ended(record)
-        self._node_ended(record)
-
-    def _node_ended(self, record: Record) -> None:
         if self._expanded:
             self.expanded(record)
-        if record.status in {"failed", "cancelled"} and self.culprit is None:
-            self.culprit = record
-            if self._on_failure == "fail_fast":
-                self.live.run.settling.later.append(functools.partial(self._stop, record))
+        if record.status in {"failed", "cancelled"}:
+            self.fails(record)
 
-    def _stop(self, culprit: Record) -> None:
-        reason = f"task {culprit.job.name!r} {culprit.status}, and its graph stops at the first failure"
-        for record in tuple(self.record.children or ()):
-            cancel(self.live.run, record, reason)
+    def fails(self, culprit: Record) -> None:
+        """A job below it, of a node that will fail by it, has failed for good."""
+        if self.culprit is not None:
+            return
+        self.culprit = culprit
+        if self._on_failure == "fail_fast":
+            reason = f"task {culprit.job.name!r} {culprit.status}, and its graph stops at the first failure"
+            self.live.run.settling.later.append(functools.partial(self._stop, reason))
+        pass_on(self.record, culprit)
+
+    def _stop(self, reason: str) -> None:
+        self._stopped = reason
+        cancel_children(self.live.run, self.record, reason)
 
     # What came of it.
 

@@ -147,12 +147,9 @@ def _enclosed(function: FunctionType) -> dict[str, object]:
 
 
 def _type_params(thing: object) -> dict[str, object]:
-    params: object = getattr(thing, "__type_params__", ())  # since Python 3.12; of `type` itself a descriptor
-    return (
-        {param.__name__: param for param in cast("tuple[Any, ...]", params)}
-        if isinstance(params, tuple)
-        else {}
-    )
+    # Since Python 3.12; `type` itself answers with a descriptor.
+    params: tuple[Any, ...] = () if thing is type else getattr(thing, "__type_params__", ())
+    return {param.__name__: param for param in params}
 
 
 def _written(annotation: object) -> str:

@@ -1,14 +1,13 @@
-"""Fan-out over a list that is known only at run time: one job for each item, and the list of what they put out."""
+"""Fan-out over a list that is known only at run time: one job an item, and the list of what they put out."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, final
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from typing import TYPE_CHECKING, Any, cast, final
 
 from paceline._bodies import Body, BodyKind, Child, Inputs, LiveBody, SkipJob
 from paceline._errors import InputError
-from paceline._options import Options
 from paceline._parking import wait
 from paceline._room import BREATH
 
@@ -18,7 +17,9 @@ if TYPE_CHECKING:
 
     from ._steps import Step
 
-__all__ = ["MapBody", "Piped", "items_of"]
+__all__ = ["MapBody", "Piped", "pass_on"]
+
+_NO_LISTS = (str, bytes, bytearray, Mapping, set, frozenset)
 
 
 class Piped:
@@ -80,6 +81,8 @@ class LiveMap(LiveBody):
         super().__init__(live)
         self._body = body
         self.items: list[Record] = []
+        self.expanded: bool = False
+        """All its items are submitted."""
         self._after: dict[Record, tuple[Record, ...]] = {}
 
     async def work(self) -> list[Any]:
@@ -89,9 +92,9 @@ class LiveMap(LiveBody):
         columns = {name: await self._column(name, each) for name, each in lists.items()}
         _same_length(self._body.name, columns)
         same = {name: each for name, each in payload.items() if name not in mapped} if mapped else {}
-        options = Options(step.options, run.settings.retry)  # type: ignore[arg-type]  # checked when the step was made
+        options = step.job_options
         bound = run.executors.bind(step.executor)
-        lane = run.intake.lane(options.lane)
+        lane = run.intake.lane(options.lane) if "lane" in step.options else live.record.lane
         key, name = live.job.key or live.job.name, live.job.name
         for number, row in enumerate(zip(*columns.values(), strict=True)):
             given = dict(zip(columns, row, strict=True))
@@ -121,16 +124,25 @@ class LiveMap(LiveBody):
             return as_list(self._body.name, name, given)
         await wait(self.live.run, given.expanded)
         source = given.record
-        items = source.body.items if isinstance(source.body, LiveMap) else []
-        if not items and source.status != "succeeded":
-            raise SkipJob(source.error)
-        return items
+        if not isinstance(source.body, LiveMap) or not source.body.expanded:
+            raise SkipJob(source.error)  # it has ended before it came to its items
+        return source.body.items
 
     def _tell_expanded(self) -> None:
+        self.expanded = True
         parent = self.record.parent
         expanded = getattr(None if parent is None else parent.body, "expanded", None)
         if expanded is not None:
             expanded(self.record)
+
+    def child_ended(self, record: Record) -> None:
+        super().child_ended(record)
+        if record.status in {"failed", "cancelled"}:
+            self.fails(record)
+
+    def fails(self, culprit: Record) -> None:
+        """An item, or a job below one, has failed for good, and so will this."""
+        pass_on(self.record, culprit)
 
     def _result(self) -> list[Any]:
         failed = next((each for each in self.items if each.status in {"failed", "cancelled"}), None)
@@ -146,34 +158,35 @@ class LiveMap(LiveBody):
             yield f"[{number}]", record, self._after.get(record, ())
 
 
-def items_of(name: str, payload: Any, mapped: tuple[str, ...]) -> Iterator[Any]:
-    """The payload of each item.
-
-    Raises:
-        InputError: if what is to be gone over is no list, or lists are not of one length.
-    """
-    if not mapped:
-        yield from as_list(name, "", payload)
-        return
-    columns = {each: as_list(name, each, payload[each]) for each in mapped}
-    _same_length(name, columns)
-    for row in zip(*columns.values(), strict=True):
-        yield {**payload, **dict(zip(mapped, row, strict=True))}
+def pass_on(record: Record, culprit: Record) -> None:
+    """Tell the graph that a body belongs to, if it does, that the body will fail."""
+    tried_again = record.options.own_retry and record.options.retry is not None
+    above = None if record.parent is None or tried_again else record.parent.body
+    fails = getattr(above, "fails", None)  # of a graph or map: a flow may catch the error
+    if fails is not None:
+        fails(culprit)
 
 
 def as_list(task: str, argument: str, value: Any) -> Sequence[Any]:
     """What a map goes over.
 
     Raises:
-        InputError: if it is a text or a mapping, or nothing that can be gone over.
+        InputError: if it is a text, a mapping or a set, or nothing that can be gone over.
     """
     if isinstance(value, list | tuple):
-        return value
-    if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
-        return list(value)
+        return cast("Sequence[Any]", value)
+    # Sized or an iterator: a pydantic model, say, can be gone over, and is no list.
+    if (
+        isinstance(value, Sized | Iterator)
+        and isinstance(value, Iterable)
+        and not isinstance(value, _NO_LISTS)
+    ):
+        return list(cast("Iterable[Any]", value))
     what = f"argument {argument!r}" if argument else "its payload"
+    given: object = value
+    said = f"map of task {task!r} goes over a list, but {what} is a {type(given).__name__}: {given!r:.80}"
     raise InputError(
-        f"map of task {task!r} goes over a list, but {what} is a {type(value).__name__}: {value!r:.80}"
+        said + ("; a set has no order, sort it first" if type(given) in {set, frozenset} else "")
     )
 
 

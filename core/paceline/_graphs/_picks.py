@@ -7,6 +7,7 @@ import inspect
 from collections import abc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import GenericAlias
 from typing import Any, Final, Literal, NewType, TypeAlias, Union, get_origin
 
 from ._fields import derives, filled, is_model, items_of, keys_of, named_fields, rows
@@ -78,7 +79,7 @@ def _step(source: object, step: Step) -> object:
     if isinstance(found, Missing):
         return found
     found = form(found)
-    return UNKNOWN if found is Any else found
+    return UNKNOWN if found is Any or found is object else found
 
 
 def _of_each(source: object, found: list[object], step: Step) -> object:
@@ -218,9 +219,4 @@ def _is_open(kind: type) -> bool:
 
 def _type_of(seen: Shape) -> object:
     """Put a type together again, to be named in an error."""
-    if not seen.args:
-        return seen.kind
-    try:
-        return seen.kind[seen.args]  # type: ignore[index] # it was made this way
-    except TypeError:
-        return seen.kind
+    return GenericAlias(seen.kind, seen.args) if seen.args else seen.kind

@@ -1,4 +1,4 @@
-"""A list of graphs and flows, for tools that show or run them by name. There is none unless somebody makes one."""
+"""A list of graphs and flows, for tools that show or run them by name; none exists unless it is asked for."""
 
 from __future__ import annotations
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, final
 
 from paceline._checks import count
 from paceline._errors import BuildError, PacelineError
-from paceline._handles import Handle
+from paceline._handles import Handle, rest
 from paceline._job import JobResult, Status
 from paceline._live import CURRENT
 from paceline._parking import come_back, wait, waiting
 
-from ._private import in_engine
+from ._conditions import Conditional
+from ._in_place import in_engine
 from ._steps import Step
 
 if TYPE_CHECKING:
@@ -52,13 +53,17 @@ class Composite(Step[P, R]):
     async def _start(
         self, run: Run, body: Body, inputs: Mapping[str, Any], max_running: int | None
     ) -> GraphRun[R]:
-        options: Any = {**self.options, "executor": body, "name": self.name}
+        options: Any = {**self.options, "executor": body, "name": self.name, "after": self.jobs_before()}
+        live = run.current()
+        if live is not None:
+            options.setdefault("lane", live.job.lane)
         if max_running is not None:
             count(str(self), "max_running", max_running)
             options["max_running"] = max_running
         listeners: list[Callable[[Record], object]] = []
         body.listeners = listeners
-        record = await run.intake.submit(inputs, options, key=run.nth_name(self.name))
+        payload = inputs if self.when is None else Conditional(self, inputs)
+        record = await run.intake.submit(payload, options, key=run.nth_name(self.name))
         return GraphRun(record, listeners)
 
     async def _report(
@@ -71,16 +76,18 @@ class Composite(Step[P, R]):
         """Start it in the engine that is given, that of the job which asks, or one of its own; and report."""
         from paceline._engine import Engine
 
-        if engine is not None and run_id is not None:
-            raise PacelineError(
-                f"{self}: run_id= names the run of an engine of its own; the one given has an id"
-            )
         live = CURRENT.get()
+        inside = live is not None and live.live
+        if run_id is not None and (engine is not None or inside):
+            raise PacelineError(
+                f"{self}: run_id= names the run of an engine of its own; this engine has an id"
+            )
         if engine is not None:
             return await _to_report(await start(engine._open(f"running {self}")))
-        if live is not None and live.live:
+        if live is not None and inside:
             return await _to_report(await start(live.run))
-        async with Engine(slots=max(_SLOTS, max_running or 0), run_id=run_id) as own:
+        at_once = max_running or self.options.get("max_running") or 0
+        async with Engine(slots=max(_SLOTS, at_once), run_id=run_id) as own:
             return await _to_report(await start(own._open(f"running {self}")))
 
     def _merged(self, inputs: Mapping[str, Any] | None, named: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,11 +98,8 @@ class Composite(Step[P, R]):
 
 
 async def _to_report(run: GraphRun[Any]) -> RunReport:
-    try:
-        return await run.report()
-    except asyncio.CancelledError:
-        run.cancel("whoever ran it was cancelled")
-        raise
+    await rest((run._record,), lambda: run.cancel("whoever ran it was cancelled"))
+    return await run.report()
 
 
 @final
@@ -158,21 +162,23 @@ class GraphRun(Generic[R]):
         from ._reporting import report_of
 
         await self.handle.wait()
-        return report_of(self._record)
+        return await report_of(self._record)
 
     async def as_completed(self) -> AsyncGenerator[JobResult, None]:
         """Yield the result of each of its jobs, nested ones included, as it ends or is suspended."""
         record, run = self._record, self._record.run
         ready: deque[Record] = deque(each for _, each, _ in walk(record) if each.resting)
         wake = asyncio.Event()
+        wake.set()
         live = waiting(run)
 
         def tell(each: Record | None = None) -> None:
             if each is not None:
                 ready.append(each)
-            wake.set()
-            if live is not None:
-                come_back(run, live)
+            if not wake.is_set():  # it waits
+                wake.set()
+                if live is not None:
+                    come_back(run, live)
 
         self._listeners.append(tell)
         try:
@@ -182,18 +188,20 @@ class GraphRun(Generic[R]):
                 if record.resting:
                     return
                 wake.clear()
-                if record.on_rest is None:
-                    record.on_rest = [tell]
-                elif tell not in record.on_rest:
-                    record.on_rest.append(tell)
+                _stop_telling(record, tell)
+                record.on_rest = [*(record.on_rest or ()), tell]
                 await wait(run, wake.wait())
         finally:
             self._listeners.remove(tell)
-            if record.on_rest is not None and tell in record.on_rest:
-                record.on_rest.remove(tell)
+            _stop_telling(record, tell)
 
     def __repr__(self) -> str:
         return f"<GraphRun {self.name!r} {self.status}>"
+
+
+def _stop_telling(record: Record, tell: Callable[[], object]) -> None:
+    if record.on_rest is not None and tell in record.on_rest:
+        record.on_rest.remove(tell)
 
 
 def walk(root: Record) -> Iterator[Child]:

@@ -6,21 +6,30 @@ import asyncio
 import functools
 import inspect
 import types
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast, final, overload
 
-from paceline._executor import AsyncFunction, Executor, as_executor, executor_name, is_async
+from paceline._context import JobContext
+from paceline._executor import (
+    AsyncFunction,
+    Executor,
+    SyncFunction,
+    as_executor,
+    is_async,
+)
+from paceline._live import CURRENT
 
-from ._private import in_engine
-from ._signature import Signature
-from ._steps import Step, TaskOptions
+from ._in_place import in_engine
+from ._signature import Signature, function_name
+from ._steps import Step, TaskOptions, as_method
 
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from paceline._context import JobContext
     from paceline._executor import ExecutorLike
     from paceline._job import Job
+
+    from ._validation import Checks
 
 __all__ = ["Task", "TaskDecorator", "task"]
 
@@ -29,7 +38,7 @@ Q = ParamSpec("Q")
 R = TypeVar("R")
 S = TypeVar("S")
 
-_FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, functools.partial)
+OnThread = Callable[[Callable[[], object]], Awaitable[object]]
 
 
 @final
@@ -41,43 +50,32 @@ class Task(Step[P, R]):
 
     def __init__(self, fn: Callable[P, Any], options: TaskOptions) -> None:
         given: dict[str, Any] = {**options}
-        name, validate, executor = (
-            given.pop("name", None),
-            given.pop("validate", False),
-            given.get("executor"),
-        )
-        function = isinstance(fn, _FUNCTIONS)
-        if function:
-            functools.update_wrapper(cast("Any", self), fn)
-        super().__init__(name or _name_of(fn), Signature(fn) if function else None, given)
+        name, validate = given.pop("name", None), given.pop("validate", False)
+        function = _function(fn)
+        signature = None if function is None else _signature(function)
+        if function is not None:
+            functools.update_wrapper(self, function, updated=())
+        super().__init__(function_name(fn) if name is None else name, signature, given)
         self.fn: Callable[P, Any] = fn
-        if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
-            as_executor(fn)  # refuses it, and says what to write
-        self._executor: ExecutorLike
-        self._runs_here: bool = function and executor is None
-        """Whether it is the function that runs, so that a call outside any engine needs none."""
-        if executor is not None:
-            self._executor = executor
-        elif self.signature is not None:
-            self._executor = FunctionExecutor(self.name, fn, self.signature, validate=validate)
-        else:
-            self._executor = as_executor(fn)
+        self._executor: ExecutorLike = (
+            as_executor(fn)
+            if signature is None
+            else FunctionExecutor(self.name, fn, signature, validate=validate)
+        )
 
     @property
     def executor(self) -> ExecutorLike:
-        return self.options.get("executor") or self._executor
+        other = self.options.get("executor")
+        return self._executor if other is None else other
 
     async def in_place(self, payload: Any, mapped: tuple[str, ...] | None) -> Any:
-        if not self._runs_here:
+        executor = self.executor
+        plain = mapped is None and self.when is None and not self.jobs_before()
+        if not plain or not isinstance(executor, FunctionExecutor):
             return await in_engine(self, payload, mapped)
-        signature = cast("Signature", self.signature)
-        if mapped is None:
-            output = signature.call(self.fn, payload)
-            return await output if inspect.isawaitable(output) else output
-        from ._maps import items_of
-
-        outputs = [signature.call(self.fn, each) for each in items_of(self.name, payload, mapped)]
-        return await asyncio.gather(*outputs) if outputs and inspect.isawaitable(outputs[0]) else outputs
+        live = CURRENT.get()
+        on_thread = asyncio.to_thread if live is None or not live.live else JobContext(live).on_thread
+        return await executor.call(payload, on_thread)
 
     @overload
     def __get__(self, instance: None, owner: type) -> Task[P, R]: ...
@@ -89,16 +87,18 @@ class Task(Step[P, R]):
         """A task that is a method belongs to the object that it is called on."""
         if instance is None:
             return self
-        method = types.MethodType(self.fn, instance)
-        bound: Task[..., R] = Task(method, cast("TaskOptions", {**self.options, "name": self.name}))
-        bound.when, bound.afters = self.when, self.afters
-        return bound
+        function = types.MethodType(self.fn, instance)
+        method = as_method(self, function)
+        method.fn = cast("Callable[P, Any]", function)
+        if isinstance(self._executor, FunctionExecutor):
+            method._executor = self._executor.of(function, cast("Signature", method.signature))
+        return method
 
 
 class FunctionExecutor:
     """Runs a function with the arguments that the payload holds by name."""
 
-    __slots__ = ("__weakref__", "_async", "_fn", "_signature", "_validate", "name")
+    __slots__ = ("__weakref__", "_async", "_checks", "_fn", "_signature", "_validate", "name")
 
     def __init__(self, name: str, fn: Callable[..., Any], signature: Signature, *, validate: bool) -> None:
         self.name: str = name
@@ -106,37 +106,53 @@ class FunctionExecutor:
         self._signature = signature
         self._async = is_async(fn)
         self._validate = validate
+        self._checks: Checks | None = None
 
     # Not a coroutine itself: one layer less on the path of every job.
     def execute(self, job: Job, ctx: JobContext, /) -> Awaitable[object]:
         """Call the function; a sync one on a thread of the engine's."""
+        return self.call(job.payload, ctx.on_thread)
+
+    def call(self, payload: Any, on_thread: OnThread) -> Awaitable[object]:
+        """Call the function; a sync one through `on_thread`."""
+        if self._async and not self._validate:
+            return cast("Awaitable[object]", self._signature.call(self._fn, payload))
+        return self._call(payload, on_thread)
+
+    async def _call(self, payload: Any, on_thread: OnThread) -> object:
         if self._validate:
-            return self._validated(job.payload, ctx)
-        if self._async:
-            return cast("Awaitable[object]", self._signature.call(self._fn, job.payload))
-        return self._on_thread(job.payload, ctx)
-
-    async def _on_thread(self, payload: Mapping[str, Any], ctx: JobContext) -> object:
-        output = await ctx.on_thread(functools.partial(self._signature.call, self._fn, payload))
-        # A lambda or partial around an async function shows what it is only by what it returns.
-        return await cast("Awaitable[object]", output) if inspect.isawaitable(output) else output
-
-    async def _validated(self, payload: Mapping[str, Any], ctx: JobContext) -> object:
-        from ._validation import checked_arguments, checked_return
-
-        payload = checked_arguments(self.name, self._fn, payload)
+            payload = self._checked.arguments(payload)
         if self._async:
             output = await self._signature.call(self._fn, payload)
         else:
-            output = await self._on_thread(payload, ctx)
-        return checked_return(self.name, self._fn, output)
+            output = await on_thread(functools.partial(self._signature.call, self._fn, payload))
+            if inspect.isawaitable(
+                output
+            ):  # a lambda around an async function shows it only by what it returns
+                output = await output
+        return self._checked.returned(output) if self._validate else output
+
+    @property
+    def _checked(self) -> Checks:
+        if self._checks is None:
+            from ._validation import Checks  # pydantic's schemas: only for those who ask for them
+
+            self._checks = Checks(self.name, self._fn, self._signature)
+        return self._checks
+
+    def of(self, method: Callable[..., Any], signature: Signature) -> FunctionExecutor:
+        """The same for the function as a method of an object."""
+        other = FunctionExecutor(self.name, method, signature, validate=self._validate)
+        if self._validate:
+            other._checks = self._checked  # made once, not for each look at the attribute
+        return other
 
 
 class TaskDecorator(Protocol):
     """What `task(...)` with options gives: it makes a task of a function, or of anything that runs."""
 
     @overload
-    def __call__(self, fn: Callable[P, Awaitable[R]], /) -> Task[P, R]: ...  # type: ignore[overload-overlap]  # async first
+    def __call__(self, fn: Callable[P, Awaitable[R]], /) -> Task[P, R]: ...
     @overload
     def __call__(self, fn: Callable[P, R], /) -> Task[P, R]: ...
     @overload
@@ -146,7 +162,7 @@ class TaskDecorator(Protocol):
 @overload
 def task(fn: Callable[P, Awaitable[R]], /, **options: Unpack[TaskOptions]) -> Task[P, R]: ...
 @overload
-def task(fn: Callable[P, R], /, **options: Unpack[TaskOptions]) -> Task[P, R]: ...
+def task(fn: Callable[P, R], /, **options: Unpack[TaskOptions]) -> Task[P, R]: ...  # type: ignore[overload-overlap]  # functions first
 @overload
 def task(fn: ExecutorLike, /, **options: Unpack[TaskOptions]) -> Task[..., Any]: ...
 @overload
@@ -162,12 +178,13 @@ def task(fn: Any = None, /, **options: Unpack[TaskOptions]) -> Any:
 
         rerank = task(chain, name="rerank")                     # a chain, a graph, an agent
 
-    `TaskOptions` tells what may be said of it. With `executor=` the calls go to that executor, with the arguments
-    by name as the payload, and the function only says what they are. A task that is made of an executor takes
-    one argument, the payload; or arguments by name, which make a mapping.
+    `TaskOptions` tells what may be said of it. With `executor=` the calls go to that executor, with the
+    arguments by name as the payload, and the function only says what they are. A task that is made of an
+    executor takes one argument, the payload; or arguments by name, which make a mapping.
 
     Raises:
-        NoAdapter: if nothing can run it. TypeError, ValueError: if an option is unknown or out of range.
+        NoAdapter: if nothing can run it.
+        TypeError, ValueError: if an option is unknown or out of range.
     """
     if fn is None:
         return functools.partial(_make, options)
@@ -175,13 +192,34 @@ def task(fn: Any = None, /, **options: Unpack[TaskOptions]) -> Any:
 
 
 def _make(options: TaskOptions, fn: Any) -> Task[..., Any]:
-    if isinstance(fn, Task):
-        raise TypeError(f"{fn} is a task already; a variant of it is made by with_options(...)")
+    if isinstance(cast("object", fn), Step):
+        raise TypeError(
+            f"{fn} is a {type(fn).__name__.lower()} already; a variant of it is made by with_options(...)"
+        )
+    for kind in (staticmethod, classmethod):
+        if isinstance(fn, kind):
+            raise TypeError(f"@task goes below @{kind.__name__}, next to the function")
     return Task(fn, options)
 
 
-def _name_of(fn: object) -> str:
-    inner = fn
-    while isinstance(inner, functools.partial):
-        inner = inner.func
-    return executor_name(AsyncFunction(cast("Any", inner)))
+_FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, functools.partial)
+
+
+def _function(obj: Any) -> Callable[..., Any] | None:
+    """The object, if it is to be called with the arguments, and not run as some framework's executor.
+
+    Raises:
+        NoAdapter: if nothing can run it, a generator for instance.
+    """
+    generator = inspect.isgeneratorfunction(obj) or inspect.isasyncgenfunction(obj)
+    if isinstance(cast("object", obj), _FUNCTIONS) and not generator:
+        return cast("Callable[..., Any]", obj)
+    made = as_executor(obj)
+    return made.function if isinstance(made, AsyncFunction | SyncFunction) and made.function is obj else None
+
+
+def _signature(function: Callable[..., Any]) -> Signature | None:
+    try:
+        return Signature(function)
+    except ValueError:  # some builtins do not tell: such a one is called with the payload
+        return None

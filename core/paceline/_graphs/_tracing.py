@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
-from typing import Any
+from typing import Any, cast
 
 from paceline._errors import BuildError, PacelineError
+from paceline._job import Ended
 
+from ._assembly import called
 from ._builder import Builder
 from ._graph import Graph, Node
 from ._signature import Signature
@@ -17,7 +19,7 @@ from ._symbols import Symbol, as_value
 from ._types import hints_of
 from ._values import Arguments, Input, Output, Value
 
-__all__ = ["trace"]
+__all__ = ["identity", "trace"]
 
 
 class Tracer:
@@ -25,7 +27,7 @@ class Tracer:
 
     def __init__(self, name: str) -> None:
         self.builder: Builder = Builder(name)
-        self._by_step: dict[int, list[Node]] = {}
+        self._by_step: dict[object, list[Node]] = {}
         self._uncalled: dict[int, Step[..., Any]] = {}
         """Variants that `after` made, and that nobody has called."""
 
@@ -33,10 +35,10 @@ class Tracer:
         """A call becomes a node."""
         value = self._value(step, payload)
         builder = self.builder
-        after = builder.orders(repr(step), step.afters, self._find)
+        after = builder.orders(step.afters, self._find)
         when = builder.condition(step, step.when, value, lambda each: as_value(each, self))
         node = builder.add(step, value, mapped, after, when)
-        self._by_step.setdefault(id(step.origin), []).append(node)
+        self._by_step.setdefault(identity(step), []).append(node)
         self._uncalled.pop(id(step), None)
         return Symbol(self, Output(node))
 
@@ -53,8 +55,7 @@ class Tracer:
                 f"graph {self.builder.name!r}: {step}.after(...) was never called, so nothing comes after "
                 f"{_listed(step.afters)}; write {step.name}.after(...)(arguments)"
             )
-        output = None if returned is None else as_value(returned, self)
-        return self.builder.graph(output)
+        return self.builder.graph(as_value(returned, self))
 
     def _value(self, step: Step[..., Any], payload: Any) -> Value:
         if step.signature is None:
@@ -70,19 +71,33 @@ class Tracer:
                 f"graph {self.builder.name!r}: {target!r} is there from the start; nothing comes after it"
             )
         if isinstance(target, Step):
-            found = self._by_step.get(id(target.origin), [])
+            step = cast("Step[..., Any]", target)
+            found = self._by_step.get(identity(step), [])
             if not found:
                 raise BuildError(
-                    f"graph {self.builder.name!r}: after({target.name}) comes before any call of {target}; "
+                    f"graph {self.builder.name!r}: after({step.name}) comes before any call of {step}; "
                     "call it first, or hand in what its call gave"
                 )
             return found
         if isinstance(target, list | tuple):
-            return [node for each in target for node in self._find(each)]
+            several = cast("Sequence[object]", target)
+            return [node for each in several for node in self._find(each)]
         raise BuildError(
-            f"graph {self.builder.name!r}: after({target!r}): in a graph it takes tasks that were called before, "
+            f"graph {self.builder.name!r}: after({called(target)}): it takes tasks that were called before, "
             "and what their calls gave"
         )
+
+
+def identity(step: Step[..., Any]) -> object:
+    """What all calls of one task have in common; a method is made a task anew each time it is looked up."""
+    function = getattr(step, "fn", None)
+    return function if inspect.ismethod(function) else id(step.origin)
+
+
+_AWAITS = (
+    "graph {!r} awaits something that is no call of a task; a @dag is drawn once, before it runs: "
+    "do that in a task, or write a @flow"
+)
 
 
 def trace(name: str, function: Callable[..., Any], signature: Signature) -> Graph:
@@ -117,6 +132,8 @@ def _draw(
             raise BuildError(f"graph {name!r}: {error}") from error
         raise
     except Exception as error:
+        if isinstance(error, RuntimeError) and "no running event loop" in str(error):
+            raise BuildError(_AWAITS.format(name)) from error
         raise BuildError(f"graph {name!r} could not be drawn: {type(error).__name__}: {error}") from error
 
 
@@ -128,11 +145,8 @@ def _run_through(name: str, coroutine: Any) -> Any:
         return done.value
     finally:
         coroutine.close()
-    raise BuildError(
-        f"graph {name!r} awaits something that is no call of a task; a @dag is drawn once, before it runs: "
-        "do that in a task, or write a @flow"
-    )
+    raise BuildError(_AWAITS.format(name))
 
 
 def _listed(afters: tuple[object, ...]) -> str:
-    return ", ".join(repr(getattr(each, "name", each)) for each in afters)
+    return ", ".join(called(each.of if isinstance(each, Ended) else each) for each in afters)

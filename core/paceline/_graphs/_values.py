@@ -1,10 +1,10 @@
-"""Where a task's input comes from: a constant, an input of the graph, what another node put out, or made of these."""
+"""Where the input of a task comes from: constants, inputs of the graph, what other nodes put out."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 
 from paceline._errors import InputError
 
@@ -28,8 +28,8 @@ __all__ = [
     "take",
 ]
 
-PathStep: TypeAlias = tuple[str, Any]
-"""("item", key): subscription. ("attr", name): an attribute. ("key", name): an item of a mapping, else an attribute."""
+PathStep: TypeAlias = tuple[Literal["item", "attr", "key"], Any]
+"""("item", x): `value[x]`; ("attr", x): `value.x`; ("key", x): the first of a mapping, else the second."""
 
 Path: TypeAlias = tuple[PathStep, ...]
 
@@ -109,11 +109,9 @@ class Output(Value):
 
     def get(self, run: Run) -> Any:
         record = run.job_of(self.node)
-        if record.status == "succeeded":
-            return take(record.output, self.path, f"task {self.node.name!r}") if self.path else record.output
-        if record.status == "skipped" and record.error is None:
+        if record.status == "skipped":  # by its condition: after a failure nobody asks
             return None
-        raise InputError(f"task {self.node.name!r} put nothing out: it is {record.current_status()}")
+        return take(record.output, self.path, f"task {self.node.name!r}") if self.path else record.output
 
 
 class Several(Value):
@@ -151,7 +149,10 @@ class Arguments(Value):
 
 
 class Predicate(Value):
-    """Whether a function of a task's arguments says yes; it is given those that it names."""
+    """Whether a function of a task's arguments says yes; it is given those that it names.
+
+    Of a task that takes a payload which is no mapping, it is given the payload.
+    """
 
     __slots__ = ("_arguments", "_function", "_names")
 
@@ -162,7 +163,10 @@ class Predicate(Value):
 
     def get(self, run: Run) -> Any:
         arguments = self._arguments.get(run)
-        return self._function(**{name: arguments[name] for name in self._names if name in arguments})
+        if not isinstance(arguments, Mapping):
+            return self._function(arguments)
+        given = cast("Mapping[str, Any]", arguments)
+        return self._function(**{name: given[name] for name in self._names if name in given})
 
     def parts(self) -> Iterator[Value]:
         return self._arguments.parts()
@@ -208,9 +212,10 @@ def path_text(path: Path) -> str:
 
 def _describe(value: Any) -> str:
     """What a value is, and what could have been taken out of it."""
-    kind = type(value).__name__
+    given: Any = value
+    kind = type(given).__name__
     if isinstance(value, Mapping):
-        keys = [repr(key) for key in cast("Mapping[Any, Any]", value)]
+        keys = [repr(key) for key in given]
         return f"a {kind} with " + (f"the keys {_some(keys)}" if keys else "no keys")
     if isinstance(value, list | tuple):
         return f"a {kind} of {len(cast('Sequence[Any]', value))}"

@@ -10,6 +10,7 @@ from paceline._job import Status
 
 if TYPE_CHECKING:
     from ._lanes import Flow, LaneState
+    from ._places import Place
     from ._turns import Turns
 
 __all__ = [
@@ -78,17 +79,19 @@ class Timer:
 
 
 class Cap:
-    """How many of a set of jobs may run at once; a job may stand under several caps, and needs room in each."""
+    """How many of a set of jobs may run at once; a job may be under several caps, and needs room in each."""
 
-    __slots__ = ("capacity", "held", "label", "used")
+    __slots__ = ("capacity", "label", "owner", "places", "used")
 
-    def __init__(self, label: str, capacity: int) -> None:
+    def __init__(self, label: str, capacity: int, owner: GroupState | None = None) -> None:
         self.label: str = label
         self.capacity: int = capacity
+        self.owner: GroupState | None = owner
+        """The group whose own it is: its jobs in flight, and what these have started."""
         self.used: int = 0
         """Its running jobs, and its attempts that were given up but have not ended."""
-        self.held: dict[LaneState, Turns[Flow]] = {}
-        """Flows that found it full, by their lane: those wait together, the others must not wait with them."""
+        self.places: dict[Place, None] = {}
+        """Where flows stand whose jobs are under it, in each of their lanes; not those of its own group."""
 
     @property
     def full(self) -> bool:
@@ -130,7 +133,7 @@ class Entry:
         self.label: str = label
         self.lane: LaneState = lane
         self.group: GroupState | None = group
-        self.caps: tuple[Cap, ...] = caps if group is None else group.caps
+        self.caps: tuple[Cap, ...] = caps if group is None or slotless else group.caps
         """What it needs room in; for a job without a slot, what its children do."""
         self.slotless: bool = slotless
         """It starts as soon as nothing blocks it, and takes no slot or place."""
@@ -155,6 +158,14 @@ class Entry:
     def forget_cause(self) -> None:
         """Let go of what it was skipped for, which may hold a chain of others."""
         self.cause = None
+
+    @property
+    def caps_below(self) -> tuple[Cap, ...]:
+        """What the jobs that it starts need room in; they are not of its group, which a body's stand for."""
+        group = self.group
+        if group is None or group.cap is None or self.slotless:
+            return self.caps
+        return self.caps[1:]
 
 
 class GroupState:
@@ -198,13 +209,14 @@ class GroupState:
     ) -> None:
         self.label: str = label
         self.lane: LaneState = lane
-        self.cap: Cap | None = None if capacity is None else Cap(label, capacity)
+        self.cap: Cap | None = None if capacity is None else Cap(label, capacity, self)
         self.caps: tuple[Cap, ...] = caps if self.cap is None else (self.cap, *caps)
-        """What its members need room in: its own cap, and those above it."""
+        """What its members need room in: its own cap, and those around it."""
         self.settle: float = settle
         self.run_on_failure: bool = run_on_failure
-        self.exempt: bool = exempt
-        """Needs no place among the active groups: it belongs to a job that runs already."""
+        self.exempt: bool = exempt or bool(caps)
+        """Needs no place among the active groups: it belongs to a job that runs already, as all under
+        shared caps do."""
         self.flow: Flow
         self.returning: Flow | None = None
         self.active: bool = False

@@ -2,17 +2,21 @@
 
 All of it is one structure. A lane stands in `_lanes` while one of its jobs could use a slot at once, in
 `_cold` while all that it has are groups that need another place among the active ones than those it has,
-and in neither while it has nothing or is at its cap. A flow whose jobs find another cap full waits at that cap. A lane without an active group takes a place from
-another when its turn comes: lanes never wait for each other's groups. The bound of the fairness promise
-follows from three rules: the lane that has been charged least (per weight) goes first; a reservation is
-charged at dispatch and corrected to the real cost at the end; and a lane that was away comes back at the
-level of the last dispatch, which never falls.
+and in neither while it has nothing, is at its cap, or all that it has is at other caps. Caps that jobs share
+across lanes (`Cap`) take the places of their flows out of the lanes while they are full, and put them back
+(`_places.py`): what stands in a queue here may run, so that no choice ever has to be made twice. Lanes that
+come back to the same cap together do so in the order in which they last had room under one: none starves
+there. A lane without an active group takes a place from another when its turn comes: lanes never wait for
+each other's groups. The bound of the fairness promise follows from three rules: the lane that has been
+charged least (per weight) goes first; a reservation is charged at dispatch and corrected to the real cost at
+the end; and a lane that was away comes back at the level of the last dispatch, which never falls.
 """
 
 from __future__ import annotations
 
-from ._entries import READY, Cap, Entry, GroupState
+from ._entries import READY, Entry, GroupState
 from ._lanes import FIRST, Flow, LaneState
+from ._places import Place
 from ._turns import Turns, leave
 
 __all__ = ["FairQueues"]
@@ -37,6 +41,8 @@ class FairQueues:
         self._cold: Turns[LaneState] = Turns(_service)
         self._cost_sum = 0.0
         self._cost_count = 0
+        self._takes = 0
+        """How often room under a cap was taken."""
 
     @property
     def may_pop(self) -> bool:
@@ -67,7 +73,6 @@ class FairQueues:
             self._rest(flow)
             lane.offer(flow)
             self._offer(lane)
-            self._pass_on(flow)
 
     def pop(self) -> Entry | None:
         """Choose the next job and give it its slot and its places, or None where none can have them."""
@@ -82,8 +87,12 @@ class FairQueues:
         self.ready -= 1
         self._take(entry, lane, flow)
         # A flow or lane that is alone in its queue and may stay there is the first one still.
-        if not flow.ready or flow.caps or flow.group is not None or lane.open.live > 1:
+        if flow.group is not None:
+            lane.offer_group(flow.group)
+        elif not flow.ready or flow.caps or lane.open.live > 1:
             lane.offer(flow)
+        if flow.caps:
+            self._fill(flow)
         alone = lane.seat is self._lanes and self._lanes.live == 1
         if not (alone and lane.open.live and lane.capacity is None):
             self._offer(lane)
@@ -91,22 +100,22 @@ class FairQueues:
 
     def first_flow(self) -> Flow | None:
         """The flow whose head the next slot goes to, or None where nothing could use one."""
-        while (lane := self._first_lane() if self._cold.live else self._lanes.first()) is not None:
-            flow = lane.choose(self.places_free(lane)) if lane.cold.live else lane.open.first()
-            assert flow is not None
-            if not flow.caps or flow.full_cap() is None:
-                return flow
-            # Its cap was filled by another flow since it was offered: only now is that of interest.
-            lane.offer(flow)
-            self._offer(lane)
-            self._pass_on(flow)
-        return None
+        lane = self._first_lane() if self._cold.live else self._lanes.first()
+        if lane is None:
+            return None
+        standing = lane.choose(self.places_free(lane)) if lane.cold.live else lane.open.first()
+        while type(standing) is Place:
+            standing = standing.turns.first()
+        assert standing is not None
+        return standing
 
     def _take(self, entry: Entry, lane: LaneState, flow: Flow) -> None:
         self.used += 1
         lane.used += 1
-        for cap in flow.caps:
-            cap.used += 1
+        if flow.caps:
+            self._takes = lane.taken = self._takes + 1
+            for cap in flow.caps:
+                cap.used += 1
         group = flow.group
         if group is not None:
             group.begun = True
@@ -122,6 +131,8 @@ class FairQueues:
             lane.served += cost
             lane.service += cost / lane.weight
             level = flow.level
+            if flow.place is not None:
+                flow.turn = flow.place.top.turn
             if level.turn < flow.turn:
                 level.turn = flow.turn
             flow.turn += cost
@@ -178,32 +189,38 @@ class FairQueues:
         """Give back its places in its lane and under its caps."""
         lane = entry.lane
         lane.used -= 1
-        for cap in entry.caps:
-            cap.used -= 1
-        for cap in entry.caps:
-            if cap.held:
-                self._wake(cap)
+        if entry.caps:
+            self._make_room(entry)
         if lane.ready and lane.seat is not self._lanes:
             self._offer(lane)
 
-    def _wake(self, cap: Cap) -> None:
-        """There is room under the cap: in each lane, let the first flow that waits for it take its turn."""
-        for lane, held in tuple(cap.held.items()):
-            while (flow := held.first()) is not None:
-                lane.offer(flow)
-                # One for the one place; a flow that needs more than room lets the next one try.
-                if flow.seat is held or flow.seat is lane.open:
-                    break
-            if not held:
-                del cap.held[lane]
+    def _make_room(self, entry: Entry) -> None:
+        """Give back its places under its caps; where they were full, others come back."""
+        freed = [cap for cap in entry.caps if cap.full]
+        for cap in entry.caps:
+            cap.used -= 1
+        back: dict[LaneState, None] = {}
+        for cap in freed:
+            back.update((place.lane, None) for place in cap.places if place.settle())
+            if cap.owner is not None:
+                cap.owner.lane.offer_group(cap.owner)
+                back[cap.owner.lane] = None
+        for lane in sorted(back, key=_taken):
             if lane.seat is not self._lanes:
                 self._offer(lane)
 
-    def _pass_on(self, flow: Flow) -> None:
-        """A flow did not use the room that there is under its caps: others may."""
+    def _fill(self, flow: Flow) -> None:
+        """It took room under its caps: where they are full now, what else is under them waits."""
+        touched: dict[LaneState, None] = {}
         for cap in flow.caps:
-            if cap.held and not cap.full:
-                self._wake(cap)
+            if cap.full:
+                touched.update((place.lane, None) for place in cap.places if place.settle())
+                if cap.owner is not None and cap.owner is not flow.group:
+                    cap.owner.lane.offer_group(cap.owner)
+                    touched[cap.owner.lane] = None
+        for lane in touched:
+            if not lane.open.live:
+                self._offer(lane)
 
     # Costs.
 
@@ -288,3 +305,7 @@ class FairQueues:
 
 def _service(lane: LaneState) -> float:
     return lane.service
+
+
+def _taken(lane: LaneState) -> int:
+    return lane.taken

@@ -3,28 +3,27 @@
 Start-time fair queueing (Goyal, Vin and Cheng, 1996) at two levels. Lanes take turns by their *service*:
 the cost charged to them so far over their weight. Within a lane the highest priority goes first, and flows
 of one priority take turns by the cost charged to each. A flow is a group's ready jobs, or the ungrouped
-jobs of a priority; whoever was away comes back at the current level of the others, with no credit.
+jobs of a priority and under the same caps; whoever was away comes back at the current level of the others,
+with no credit.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from typing import TypeAlias
+from typing import Any
 
 from ._entries import ENDED, READY, RETURNING, Cap, Entry, GroupState
+from ._places import Place, Standing, turn_of
 from ._turns import Turns, leave
 
-__all__ = ["FIRST", "Flow", "LaneState"]
-
-FlowKey: TypeAlias = float | tuple[float, tuple[Cap, ...]]
-"""What ungrouped jobs that take turns as one have in common: their priority and their caps, if any."""
+__all__ = ["FIRST", "Flow", "LaneState", "Level"]
 
 FIRST = math.inf
 """The priority of jobs that take back what they gave up while parked: ahead of all new ones."""
 
 
-class _Level:
+class Level:
     """The flows of one priority in one lane, and how far their turns have come."""
 
     __slots__ = ("flows", "priority", "turn")
@@ -38,23 +37,33 @@ class _Level:
 class Flow:
     """Ready jobs of one lane that take turns as one; only its head is ever looked at."""
 
-    __slots__ = ("caps", "group", "jobs", "lane", "level", "ready", "seat", "ticket", "turn")
+    __slots__ = ("caps", "group", "jobs", "lane", "level", "place", "ready", "seat", "ticket", "turn")
 
     def __init__(
-        self, lane: LaneState, level: _Level, group: GroupState | None, caps: tuple[Cap, ...]
+        self,
+        lane: LaneState,
+        level: Level,
+        group: GroupState | None,
+        caps: tuple[Cap, ...],
+        place: Place | None,
     ) -> None:
         self.lane: LaneState = lane
-        self.level: _Level = level
+        self.level: Level = level
         self.group: GroupState | None = group
         self.caps: tuple[Cap, ...] = caps
+        """What its jobs need room in."""
+        self.place: Place | None = place
+        """Where it takes turns: under the caps that are not its group's own, if any, else in the lane."""
         self.jobs: deque[Entry] = deque()
         """In order; those that have ended meanwhile are passed over when they come up."""
         self.ready: int = 0
         """How many of them have not ended."""
         self.turn: float = level.turn
-        self.seat: Turns[Flow] | None = None
+        self.seat: Turns[Any] | None = None
         self.ticket: int = 0
         level.flows += 1
+        if place is not None:
+            place.count += 1
 
     def push(self, entry: Entry, *, front: bool) -> None:
         """Queue a job, behind those in it or before them."""
@@ -80,13 +89,6 @@ class Flow:
         elif len(self.jobs) > 2 * self.ready + 16:
             self.jobs = deque(entry for entry in self.jobs if entry.state is READY)
 
-    def full_cap(self) -> Cap | None:
-        """The first of its caps that has no room."""
-        for cap in self.caps:
-            if cap.used >= cap.capacity:
-                return cap
-        return None
-
     def come_back(self) -> None:
         """Whatever it lacked, it may take turns again: at the level of the others, with no credit."""
         if self.turn < self.level.turn:
@@ -108,10 +110,12 @@ class LaneState:
         "levels",
         "open",
         "openings",
+        "places",
         "ready",
         "seat",
         "served",
         "service",
+        "taken",
         "ticket",
         "unfinished",
         "used",
@@ -139,11 +143,15 @@ class LaneState:
         self.ticket: int = 0
         self.cost_sum: float = 0.0
         self.cost_count: int = 0
-        self.levels: dict[float, _Level] = {}
-        self.flows: dict[FlowKey, Flow] = {}
-        """The ungrouped flows."""
-        self.open: Turns[Flow] = Turns(_turn)
-        """Flows whose head may run: ungrouped jobs, active groups, jobs that return."""
+        self.levels: dict[float, Level] = {}
+        self.flows: dict[float, Flow] = {}
+        """The ungrouped flows under no cap, by priority."""
+        self.places: dict[Cap, Place] = {}
+        """Where those under caps stand, by the outermost."""
+        self.taken: int = 0
+        """When it last took room under a cap, in a count that goes on."""
+        self.open: Turns[Standing] = Turns(turn_of)
+        """Whose head may run: ungrouped jobs, active groups, jobs that return, places with any of these."""
         self.cold: Turns[Flow] = Turns(_cold_turn)
         """Groups that need a place among the active ones first."""
 
@@ -161,8 +169,19 @@ class LaneState:
         """A new flow, at the current level of its priority."""
         level = self.levels.get(priority)
         if level is None:
-            level = self.levels[priority] = _Level(priority)
-        return Flow(self, level, group, caps)
+            level = self.levels[priority] = Level(priority)
+        shared = caps if group is None or group.cap is None else caps[1:]
+        return Flow(self, level, group, caps, self._place(shared))
+
+    def _place(self, caps: tuple[Cap, ...]) -> Place | None:
+        place: Place | None = None
+        for cap in reversed(caps):
+            below = self.places if place is None else place.below
+            inner = below.get(cap)
+            if inner is None:
+                inner = below[cap] = Place(self, cap, place)
+            place = inner
+        return place
 
     def flow_of(self, entry: Entry) -> Flow:
         """The flow in which this job is queued."""
@@ -175,58 +194,80 @@ class LaneState:
             return group.returning
         if group is not None:
             return group.flow
-        if not entry.caps:
+        if not entry.caps:  # nearly all
             flow = self.flows.get(entry.priority)
             if flow is not None:
                 return flow
         return self._ungrouped(entry.priority, entry.caps)
 
     def _ungrouped(self, priority: float, caps: tuple[Cap, ...]) -> Flow:
-        key = (priority, caps) if caps else priority
-        flow = self.flows.get(key)
+        flows = self._flows(caps) if caps else self.flows
+        flow = None if flows is None else flows.get(priority)
         if flow is None:
-            flow = self.flows[key] = self.flow(priority, None, caps)
+            flow = self.flow(priority, None, caps)
+            (self.flows if flow.place is None else flow.place.flows)[priority] = flow
         return flow
+
+    def _flows(self, caps: tuple[Cap, ...]) -> dict[float, Flow] | None:
+        """The ungrouped flows under these caps, if there are any."""
+        place: Place | None = None
+        for cap in reversed(caps):
+            place = (self.places if place is None else place.below).get(cap)
+            if place is None:
+                return None
+        return None if place is None else place.flows
 
     def charged_flow(self, entry: Entry) -> Flow | None:
         """The flow that the job was charged to, if it is still there."""
         if entry.group is not None:
             return entry.group.flow
-        return self.flows.get((entry.priority, entry.caps) if entry.caps else entry.priority)
+        flows = self._flows(entry.caps) if entry.caps else self.flows
+        return None if flows is None else flows.get(entry.priority)
 
     def forget(self, flow: Flow) -> None:
-        """Let go of a flow that is over, and of its level with the last one in it."""
+        """Let go of a flow that is over, of its level with the last one in it, and so of its place."""
         leave(flow)
-        level = flow.level
+        level, place = flow.level, flow.place
         level.flows -= 1
         if not level.flows:
             self.levels.pop(level.priority, None)
         if flow.group is None:
-            self.flows.pop((level.priority, flow.caps) if flow.caps else level.priority, None)
+            (self.flows if place is None else place.flows).pop(level.priority, None)
+        if place is not None:
+            place.settle()
+            place.drop()
 
     def offer(self, flow: Flow) -> None:
-        """Put the flow where it belongs now: with those that may run, with the cold ones, or at a full cap."""
-        group = flow.group
+        """Put the flow where it belongs now: with those that may run, with the cold ones, or nowhere."""
+        group, place = flow.group, flow.place
         if flow.seat is None:
             flow.come_back()
         if not flow.ready:
             leave(flow)
             flow.jobs.clear()
             # Priority 0 is where nearly all ungrouped jobs go; its flow is kept for the next one.
-            if group is None and (flow.level.priority or flow.caps):
+            if group is None and (flow.level.priority or place is not None):
                 self.forget(flow)
-        elif flow.caps and (cap := flow.full_cap()) is not None:
-            held = cap.held.get(self)
-            if held is None:
-                held = cap.held[self] = Turns(_turn)
-            held.put(flow)
-        elif group is None or group.active or group.exempt or flow.level.priority == FIRST:
-            self.open.put(flow)
+                return
+        elif group is None:
+            (self.open if place is None else place.turns).put(flow)
+        elif group.full:
+            leave(flow)
+        elif group.active or group.exempt or flow.level.priority == FIRST:
+            (self.open if place is None else place.turns).put(flow)
         else:
             self.cold.put(flow)
+        if place is not None:
+            place.settle(anew=True)
 
-    def choose(self, places: bool) -> Flow:
-        """The flow whose turn it is, where one may run. `places`: another group may become active."""
+    def offer_group(self, group: GroupState) -> None:
+        """Put the flows of a group where they belong now."""
+        self.offer(group.flow)
+        if group.returning is not None:
+            self.offer(group.returning)
+
+    def choose(self, places: bool) -> Standing:
+        """What has its turn, where something may run. `places`: another group may become active."""
         flow = self.open.first()
         other = self.cold.first() if places else None
         if flow is None or other is None:
@@ -234,10 +275,6 @@ class LaneState:
         if (-other.level.priority, other.turn) < (-flow.level.priority, flow.turn):
             return other
         return flow
-
-
-def _turn(flow: Flow) -> tuple[float, float]:
-    return (-flow.level.priority, flow.turn)
 
 
 def _cold_turn(flow: Flow) -> tuple[float, bool, float]:

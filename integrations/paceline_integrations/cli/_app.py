@@ -15,6 +15,7 @@ except ImportError as _error:
 
 from ._errors import CommandError
 from .demo import demo
+from .graph import graph
 from .interrupts import INTERRUPTED, leave_interrupted
 from .run import run
 from .simulate import simulate
@@ -39,7 +40,7 @@ def _help(command: Callable[..., None]) -> str:
     return "\n\n".join(" ".join(each.split()) for each in paragraphs.split("\n\n"))
 
 
-for _command in (run, demo, simulate):
+for _command in (run, graph, demo, simulate):
     app.command(help=_help(_command))(_command)
 
 

@@ -44,7 +44,7 @@ def plan_tree(dag: Planned, *, most: int = 20) -> Tree:
         sources.setdefault(edge.target, {}).setdefault(_taken(edge))
     count = sum(map(len, plan.levels))
     head = Text(spoken(dag.name), style="bold", no_wrap=True, overflow="ellipsis")
-    head.append(f" · {count:,} tasks · at most {plan.width:,} side by side", style="not bold")
+    head.append(f" · {count:,} tasks · widest level {plan.width:,}", style="not bold")
     tree = Tree(head, guide_style="bright_black")
     for number, level in enumerate(plan.levels[:most], 1):
         branch = tree.add(Text(f"level {number}", style="cyan"))

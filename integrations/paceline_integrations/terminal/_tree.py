@@ -11,7 +11,7 @@ from rich.tree import Tree
 from paceline import RunReport, TaskReport
 
 from ._nesting import nested
-from ._words import MARKS, STYLES, headline, seconds, spoken, trouble
+from ._words import MARKS, STYLES, failure, headline, seconds, spoken, trouble
 
 __all__ = ["report_tree"]
 
@@ -22,6 +22,9 @@ def report_tree(report: RunReport, *, most: int = 20) -> Tree:
     At most `most` tasks of each are shown, those that did not succeed first; the others are counted.
     """
     tree = Tree(headline(report), guide_style="bright_black")
+    told = {(task.error.type, task.error.message) for task in report.tasks.values() if task.error is not None}
+    if report.error is not None and (report.error.type, report.error.message) not in told:
+        tree.add(Text(failure(report.error), style=STYLES["failed"], no_wrap=True, overflow="ellipsis"))
     inside = nested(report.tasks)
     left: list[tuple[str | None, Tree]] = [(None, tree)]
     while left:

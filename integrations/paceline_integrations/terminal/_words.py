@@ -8,9 +8,9 @@ from typing import Final
 
 from rich.text import Text
 
-from paceline import RunReport, Status, TaskReport
+from paceline import ErrorReport, RunReport, Status, TaskReport
 
-__all__ = ["MARKS", "STYLES", "headline", "seconds", "spoken", "trouble"]
+__all__ = ["MARKS", "STYLES", "failure", "headline", "seconds", "spoken", "trouble"]
 
 MARKS: Final[Mapping[Status, str]] = {
     "succeeded": "✔",
@@ -58,9 +58,12 @@ def trouble(task: TaskReport) -> str:
     """What went wrong, or what is asked."""
     if task.questions:
         return spoken("asks: " + ", ".join(str(question.value) for question in task.questions))
-    if task.error is None:
-        return ""
-    return spoken(f"{task.error.type}: {task.error.message}" if task.error.message else task.error.type)
+    return "" if task.error is None else failure(task.error)
+
+
+def failure(error: ErrorReport) -> str:
+    """An error in one line."""
+    return spoken(f"{error.type}: {error.message}" if error.message else error.type)
 
 
 def headline(report: RunReport) -> Text:

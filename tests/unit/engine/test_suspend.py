@@ -371,7 +371,7 @@ def test_questions_and_answers_are_recorded_without_the_answer() -> None:
 def test_asking_in_place_is_for_flows_and_names_suspend() -> None:
     class Asks:
         async def execute(self, job: Job, ctx: JobContext) -> object:
-            await ctx.ask("which?", schema=int)
+            return await ctx.ask("which?", schema=int)
 
     async def main() -> None:
         async with Engine(Asks()) as engine:

@@ -1,13 +1,14 @@
 """Mermaid and DOT: what is drawn, and that no name breaks it.
 
-Each name in NASTY was also seen to be shown as it is by Mermaid 12.3 and Graphviz 2.43: what is tested here is
-that they are written as they were then.
+Each name in NASTY was seen to be shown as it is by Mermaid 12.3 and Graphviz 2.43: what is tested is that
+they are written as they were then.
 """
 
 from __future__ import annotations
 
 import html
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, strategies as st
@@ -163,7 +164,7 @@ def test_any_name_and_key_is_shown_as_it_is(name: str) -> None:
 
 @given(st.lists(st.text(max_size=12), max_size=6), st.text(max_size=12))
 def test_whatever_the_names_each_line_is_one_of_the_language(names: list[str], key: str) -> None:
-    edges = [Edge(source, target, key) for source, target in zip(names, names[1:], strict=False)]
+    edges = [Edge(source, target, key) for source, target in pairwise(names)]
     body = mermaid(None, names, edges, status=dict.fromkeys(names, "failed")).splitlines()
     assert [line for line in body if not LINE.fullmatch(line)] == []
     ids = re.findall(r'^ +(?:subgraph )?(n_\w*)\["', "\n".join(body), re.MULTILINE)

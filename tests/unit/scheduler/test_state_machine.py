@@ -11,9 +11,9 @@ from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from paceline._job import Status
-from paceline._scheduler import Entry, GroupState, LaneState, Node, Scheduler, State
+from paceline._scheduler import Cap, Entry, GroupState, LaneState, Node, Scheduler, State, WaitReason
 
-from .model import QUEUED, Family, Model, Task, Thing
+from .model import Family, Model, Task, Thing
 
 T = TypeVar("T")
 AT_REST = (State.BLOCKED, State.SUSPENDED, State.ENDED)
@@ -42,28 +42,53 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.real = Scheduler(slots=slots, max_active_groups=places)
         self.model = Model(slots, slots if places is None else places)
         self.eager = eager
+        self.chains: list[tuple[Cap, ...]] = [()]
+        """Caps as bodies have them: each body's own, and those of the bodies around it."""
         for number in range(lanes):
             self.real.set_lane(f"lane-{number}", 1.0, None)
 
     # What comes in.
 
-    @rule(count=st.integers(1, 4))
-    def add_plain_jobs(self, count: int) -> None:
-        lane = next(iter(self.real.lanes.values()))
+    @rule(count=st.integers(1, 4), body=WHICH)
+    def add_plain_jobs(self, count: int, body: int) -> None:
+        lane, caps = next(iter(self.real.lanes.values())), pick(body, self.chains)
         for _ in range(count):
-            self._accept(Entry(f"job-{len(self.model.tasks)}", lane, None, 0.0, None), None, [])
+            self._accept(Entry(f"job-{len(self.model.tasks)}", lane, None, 0.0, None, caps), None, [])
+
+    @precondition(lambda self: len(self.chains) < 12)
+    @rule(which=WHICH, capacity=st.integers(1, 3))
+    def add_cap(self, which: int, capacity: int) -> None:
+        outer = pick(which, self.chains[-4:])
+        self.chains.append((Cap(f"cap-{len(self.chains)}", capacity), *outer))
+
+    @precondition(lambda self: len(self.chains) > 2)
+    @rule(which=WHICH, other=WHICH)
+    def share_a_cap(self, which: int, other: int) -> None:
+        """The same cap, around other jobs than those of one body."""
+        inner, outer = pick(which, self.chains)[:1], pick(other, self.chains)
+        if not set(inner) & set(outer) and (*inner, *outer) not in self.chains:
+            self.chains.append((*inner, *outer))
 
     @rule(
         which=WHICH,
         after=EDGES,
         priority=st.sampled_from([0.0, 0.0, 0.0, 5.0, -1.0]),
         stated=st.none() | st.sampled_from([0.0, 1.0, 10.0]),
+        body=WHICH,
+        slotless=st.sampled_from([False, False, True]),
     )
     def add_job(
-        self, which: int, after: list[tuple[int, bool]], priority: float, stated: float | None
+        self,
+        which: int,
+        after: list[tuple[int, bool]],
+        priority: float,
+        stated: float | None,
+        body: int,
+        slotless: bool,
     ) -> None:
-        lane = pick(which, list(self.real.lanes.values()))
-        self._add(after, Entry(f"job-{len(self.model.tasks)}", lane, None, priority, stated), None)
+        lane, caps = pick(which, list(self.real.lanes.values())), pick(body, self.chains)
+        entry = Entry(f"job-{len(self.model.tasks)}", lane, None, priority, stated, caps, slotless)
+        self._add(after, entry, None)
 
     @precondition(lambda self: self.open_families())
     @rule(which=WHICH, after=EDGES, primer=st.booleans(), stated=st.none() | st.sampled_from([1.0, 10.0]))
@@ -85,7 +110,7 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     def _accept(self, entry: Entry, family: Family | None, edges: list[tuple[Thing, bool]]) -> None:
         self.model.step += 1
-        task = Task(entry, entry.lane, family, entry.priority, edges)
+        task = Task(entry, entry.lane, family, entry.priority, edges, looks=entry.slotless)
         self.model.tasks.append(task)
         if family is not None:
             family.members.append(task)
@@ -99,6 +124,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         capacity=st.none() | st.integers(1, 2),
         settle=st.sampled_from([0.0, 2.0]),
         flags=st.tuples(st.booleans(), st.integers(0, 3)),
+        body=WHICH,
     )
     def open_group(
         self,
@@ -107,16 +133,20 @@ class SchedulerMachine(RuleBasedStateMachine):
         capacity: int | None,
         settle: float,
         flags: tuple[bool, int],
+        body: int = 0,
     ) -> None:
         lane = pick(which, list(self.real.lanes.values()))
         group = GroupState(
             f"group-{len(self.model.families)}",
             lane,
             capacity=capacity,
+            caps=pick(body, self.chains),
             settle=settle,
             run_on_failure=flags[0],
             exempt=flags[1] == 0,
         )
+        if group.cap is not None and len(self.chains) < 16:
+            self.chains.append(group.caps)  # of what its jobs start
         self.real.open_group(group, priority)
         self.model.families.append(Family(group, lane, priority))
 
@@ -175,9 +205,17 @@ class SchedulerMachine(RuleBasedStateMachine):
     def _start_one(self) -> Task | None:
         model = self.model
         model.step += 1
+        bodies = [t for t in self.tasks_in(State.READY) if t.looks]
         able = model.runnable()
         kinds = {t: self._kind(t) for t in able}
         entry = self.real.next()
+        if bodies:
+            assert entry is not None, "what needs no slot starts at once"
+            body = self._task(entry)
+            assert body in bodies
+            assert body.rank == min(t.rank for t in bodies), "in the order in which they became ready"
+            body.state = State.BODY
+            return body
         if entry is None:
             running = sum(t.state is State.RUNNING for t in model.tasks)
             assert running == model.slots or not able, f"{able[0].entry.label} could run"
@@ -187,7 +225,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert kinds[task] == "slot", "what starts next waits for nothing but a slot"
         ahead = [t for t in able if t.lane is task.lane and model.urgency(t) > model.urgency(task)]
         assert not ahead, f"{ahead[0].entry.label} has a higher priority than {entry.label}"
-        assert task.rank == min(t.rank for t in model.tasks if t.state in QUEUED and t.flow == task.flow)
+        assert task.rank == min(t.rank for t in model.tasks if t.queued and t.flow == task.flow)
         if task.group is not None and model.needs_place(task) and not task.group.begun:
             begun = [
                 t for t in able if t.lane is task.lane and model.needs_place(t) and t.group and t.group.begun
@@ -216,23 +254,53 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.real.park(task.entry)
         task.state = State.PARKED
 
-    @precondition(lambda self: self.tasks_in(State.PARKED))
+    def parked(self) -> list[Task]:
+        return [t for t in self.tasks_in(State.PARKED) if not t.looks]
+
+    @precondition(lambda self: self.parked())
     @rule(which=WHICH)
     def unpark(self, which: int) -> None:
-        task = pick(which, self.tasks_in(State.PARKED))
+        task = pick(which, self.parked())
         self.model.step += 1
         self.real.unpark(task.entry)
         self.model.queue(task, State.RETURNING)
 
+    def bodies(self) -> list[Task]:
+        """Jobs without a slot that have started; one that was suspended after its attempt has none."""
+        return [t for t in self.tasks_in(State.BODY, State.PARKED, State.SUSPENDED) if t.looks]
+
+    @precondition(lambda self: self.bodies())
+    @rule(which=WHICH, what=st.integers(0, 2))
+    def body_moves(self, which: int, what: int) -> None:
+        task = pick(which, self.bodies())
+        task.state = (State.BODY, State.PARKED, State.SUSPENDED)[what]
+        self.real.body_is(task.entry, task.state)
+
+    @precondition(lambda self: self.tasks_in(State.BODY))
+    @rule(which=WHICH, what=st.integers(0, 4))
+    def condition_is_looked_at(self, which: int, what: int) -> None:
+        """It holds: the job queues for a slot. Or it does not, or cannot be looked at: the job ends."""
+        task = pick(which, self.tasks_in(State.BODY))
+        self.model.step += 1
+        if what > 1:
+            task.looks = False
+            self.real.needs_slot(task.entry)
+            self.model.queue(task)
+            return
+        status: Status = ("skipped", "failed")[what]
+        ended = self.real.end(task.entry, status, self.model.now)
+        self.model.end(task, status)
+        self._agree(ended, task)
+
     def alive(self) -> list[Task]:
-        return self.tasks_in(State.RUNNING, State.PARKED, State.RETURNING)
+        return self.tasks_in(State.RUNNING, State.PARKED, State.RETURNING, State.BODY)
 
     @precondition(lambda self: self.alive())
     @rule(which=WHICH, cost=st.none() | st.sampled_from([0.0, 1.0, 100.0]), what=st.integers(0, 6))
     def attempt_ends(self, which: int, cost: float | None, what: int) -> None:
         task = pick(which, self.alive())
         self.model.step += 1
-        self.real.finish(task.entry, cost)
+        self.real.finish(task.entry, None if task.looks else cost)
         self._becomes(task, what)
 
     @precondition(lambda self: self.alive())
@@ -253,7 +321,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     def leftover_ends(self, which: int, cost: float | None) -> None:
         left = pick(which, self.model.left)
         self.model.left.remove(left)
-        self.real.gone(left[1], cost)
+        self.real.gone(left[1], None if left[0].looks else cost)
 
     def _becomes(self, task: Task, what: int) -> None:
         """The word on a job whose attempt is over: mostly an end."""
@@ -337,14 +405,16 @@ class SchedulerMachine(RuleBasedStateMachine):
     def nothing_exceeds_what_it_may(self) -> None:
         queues, model = self.real.queues, self.model
         assert queues.used == len(self.tasks_in(State.RUNNING)) <= model.slots
-        assert queues.ready == len(self.tasks_in(*QUEUED))
+        assert queues.ready == sum(t.queued for t in model.tasks)
         assert len(queues.active) == len(model.active()) <= model.max_active
         for lane in self.real.lanes.values():
             assert lane.used == sum(t.lane is lane for t in model.holding())
-            assert lane.ready == sum(t.lane is lane for t in self.tasks_in(*QUEUED))
+            assert lane.ready == sum(t.lane is lane and t.queued for t in model.tasks)
+        for cap in {cap for chain in self.chains for cap in chain}:
+            assert cap.used == sum(cap in t.entry.caps for t in model.holding()) <= cap.capacity
         for family in model.families:
             if family.entry.cap is not None:
-                assert family.entry.cap.used == sum(t.group is family for t in model.holding())
+                assert family.entry.cap.used == sum(family.entry.cap in t.entry.caps for t in model.holding())
             assert family.entry.active == family.active
             assert family.entry.status == family.status
 
@@ -359,8 +429,14 @@ class SchedulerMachine(RuleBasedStateMachine):
             match task.state:
                 case State.BLOCKED:
                     assert kind == self.model.waits(task)
+                case State.READY if task.looks:
+                    assert kind is None
                 case State.READY | State.RETURNING:
                     expected = self.model.held_by(task)
+                    if kind == "max_running":
+                        full = self.model.full_cap(task)
+                        assert full is not None
+                        assert self.real.why(task.entry) == WaitReason("max_running", full.label)
                     assert kind == expected or (expected is None and kind in {"slot", "lane_share"})
                     assert kind != "slot" or task.lane in lanes
                     assert kind != "lane_share" or len(lanes) > 1
@@ -398,6 +474,10 @@ class SchedulerMachine(RuleBasedStateMachine):
             assert lane.seat is None
             assert set(lane.levels) <= {0.0}
             assert set(lane.flows) <= {0.0}
+            assert not lane.places
+        for cap in {cap for chain in self.chains for cap in chain}:
+            assert not cap.places
+            assert cap.used == 0
 
 
 TestSchedulerAgainstTheModel = SchedulerMachine.TestCase
@@ -439,16 +519,22 @@ def roll(machine: SchedulerMachine, dice: random.Random) -> None:
     which = dice.randrange(60)
     after = [(dice.randrange(60), dice.random() < 0.5) for _ in range(dice.choice([0, 0, 0, 1, 2]))]
     stated, cost = dice.choice([None, 1.0, 10.0]), dice.choice([None, 0.0, 1.0, 100.0])
+    body, slotless = dice.choice([0, which]), dice.random() < 0.2
     priority, settle = dice.choice([0.0, 5.0]), dice.choice([0.0, 2.0])
     weight, cap = dice.choice([0.5, 1.0, 5.0]), dice.choice([None, 1, 2, 3])
     seldom, what = dice.random() < 0.3, dice.randrange(7)
     m = machine
     moves: list[tuple[object, Callable[[], None]]] = [
-        (True, lambda: m.add_plain_jobs(dice.randint(1, 4))),
-        (True, lambda: m.add_job(which, after, priority, stated)),
+        (True, lambda: m.add_plain_jobs(dice.randint(1, 4), which)),
+        (True, lambda: m.add_job(which, after, priority, stated, body, slotless)),
+        (seldom and len(m.chains) < 12, lambda: m.add_cap(which, dice.randint(1, 3))),
+        (seldom and len(m.chains) > 2, lambda: m.share_a_cap(which, dice.randrange(60))),
         (m.open_families(), lambda: m.add_member(which, after, seldom, stated)),
         (m.open_families(), lambda: m.add_member(which, after, False, stated)),
-        (len(m.open_families()) < 4, lambda: m.open_group(which, priority, cap, settle, (seldom, what))),
+        (
+            len(m.open_families()) < 4,
+            lambda: m.open_group(which, priority, cap, settle, (seldom, what), body),
+        ),
         (len(m.open_families()) < 6, lambda: warm_group(m, which, priority, cap)),
         (m.open_families() and seldom, lambda: m.close_group(which)),
         (m.releasable(), lambda: m.release(which)),
@@ -456,7 +542,9 @@ def roll(machine: SchedulerMachine, dice: random.Random) -> None:
         (len(m.real.lanes) > 1 and m.idle_lanes(), lambda: m.drop_lane(which)),
         (True, m.start),
         (m.tasks_in(State.RUNNING), lambda: m.park(which)),
-        (m.tasks_in(State.PARKED), lambda: m.unpark(which)),
+        (m.parked(), lambda: m.unpark(which)),
+        (m.bodies(), lambda: m.body_moves(which, what % 3)),
+        (m.tasks_in(State.BODY), lambda: m.condition_is_looked_at(which, what % 5)),
         (m.alive(), lambda: m.attempt_ends(which, cost, what)),
         (m.alive(), lambda: m.attempt_ends(which, cost, what)),
         (m.alive(), lambda: m.attempt_is_given_up(which, what)),

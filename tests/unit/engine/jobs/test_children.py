@@ -202,7 +202,7 @@ def test_a_parent_that_is_cancelled_while_parked_ends_at_once_and_holds_nothing(
 def test_ask_in_an_executor_names_suspend() -> None:
     class Ask:
         async def execute(self, job: Job, ctx: JobContext) -> object:
-            await ctx.ask("may I?")
+            return await ctx.ask("may I?")
 
     async def main() -> None:
         async with Engine(Ask()) as engine:

@@ -15,6 +15,9 @@ from paceline import (
     RetryPolicy,
     Suspend,
     WaitReason,
+    flow,
+    gather,
+    task,
 )
 from paceline._scheduler._waiting import WaitKind
 from paceline.testing import VirtualClock
@@ -32,6 +35,15 @@ class Work:
             return await job.payload(ctx)
         await asyncio.sleep(job.payload)
         return None
+
+
+async def nine_seconds() -> None:
+    await asyncio.sleep(9)
+
+
+@flow
+async def both() -> None:
+    await gather(task(nine_seconds, name="first")(), task(nine_seconds, name="second")())
 
 
 def seen(engine: Engine, handle: Handle) -> WaitReason | None:
@@ -64,6 +76,10 @@ async def scenario(kind: WaitKind, engine: Engine) -> tuple[Handle, WaitReason]:
         case "group_in_flight":
             group = await engine.submit_group("g", followers=[9, 9], policy=GroupPolicy(in_flight=1))
             return group.followers[1], WaitReason("group_in_flight", "g")
+        case "max_running":
+            run = await both.start(engine, max_running=1)
+            await asyncio.sleep(1)
+            return run.tasks["second"], WaitReason("max_running", "both")
         case "lane_cap":
             await engine.submit(9, lane="capped")
             return await engine.submit(1, lane="capped"), WaitReason("lane_cap", "capped")

@@ -1,0 +1,94 @@
+"""Whether a body rests: it waits, and nothing below it can go on without an answer.
+
+Asked whenever something below a body ends or comes to rest while any job waits for an answer; in a graph of
+100,000 nodes that is often. So each body remembers which of its children could go on when it was last asked:
+as long as that one can, the answer is no.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from ._record import Record
+from ._scheduler import State
+
+if TYPE_CHECKING:
+    from ._bodies import LiveBody
+
+__all__ = ["Watch", "nothing_goes_on"]
+
+
+class Watch:
+    """The children of a body, the first of them the one that could go on when it was last looked at."""
+
+    __slots__ = ("newest", "queue")
+
+    def __init__(self) -> None:
+        self.queue: deque[Record] = deque()
+        self.newest: int = 0
+        """Those accepted later have not been taken in yet."""
+
+    def forget(self) -> None:
+        """Begin anew: the body has taken the children of one that has ended."""
+        self.queue.clear()
+        self.newest = 0
+
+    def update(self, children: dict[Record, None]) -> deque[Record]:
+        """Take in the children that are new."""
+        fresh: list[Record] = []
+        for child in reversed(children):
+            if child.number <= self.newest:
+                break
+            fresh.append(child)
+        if fresh:
+            self.newest = max(child.number for child in fresh)
+            self.queue.extend(reversed(fresh))
+        return self.queue
+
+
+def nothing_goes_on(body: LiveBody) -> bool:
+    """Whether some job below this body waits for an answer, and no other can go on before it is given."""
+    found = False
+    around: list[tuple[Record, deque[Record], int]] = []
+    here = _of(body.record)
+    while True:
+        parent, queue, left = here
+        if not left:
+            if not around:
+                return found
+            here = around.pop()
+            here[1].rotate(-1)
+            continue
+        here = parent, queue, left - 1
+        child = queue[0]
+        if child not in (parent.children or ()):
+            queue.popleft()
+        elif child.state is State.SUSPENDED or child.state is State.PARKED:
+            found = found or child.state is State.SUSPENDED
+            around.append(here)
+            here = _of(child)
+        elif child.state is State.BLOCKED and not _waits_elsewhere(child):
+            queue.rotate(-1)
+        else:
+            return False
+
+
+def _of(record: Record) -> tuple[Record, deque[Record], int]:
+    children = record.children or {}
+    queue = deque(children) if record.body is None else record.body.watch.update(children)
+    return record, queue, len(queue)
+
+
+def _waits_elsewhere(record: Record) -> bool:
+    """Whether a blocked job waits for time to pass, or only for jobs that are not of its own family."""
+    if record.group is not None and record.group.timer is not None:
+        return True
+    elsewhere = False
+    for node in record.after:
+        if node.status is None:
+            members = (node,) if isinstance(node, Record) else getattr(node, "unended", ())
+            if any(one.parent is record.parent or one.state is State.SUSPENDED for one in members):
+                return False
+            elsewhere = True
+    return elsewhere
