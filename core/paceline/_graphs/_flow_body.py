@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, final
@@ -59,6 +60,7 @@ class FlowCall(Call[R]):
 
     __slots__ = (
         "_flow",
+        "after",
         "caps",
         "context",
         "error",
@@ -78,6 +80,8 @@ class FlowCall(Call[R]):
         self.payload: Any = payload
         self.mapped: tuple[str, ...] | None = mapped
         self.key: str = key
+        self.after: Record | None = flow.last
+        """What had ended last when it was made: what it was made after, as far as can be told."""
         self.caps: tuple[Cap, ...] = ()
         """Those of the calls that it was gathered with."""
         self.context: Context | None = copy_context()
@@ -141,7 +145,9 @@ class LiveFlow(LiveBody):
         """Calls whose job has not ended, or has ended badly with nobody to know."""
         self._refused: dict[FlowCall[Any], Exception] = {}
         """Calls that could not be submitted, with nobody to know."""
-        self._kept: list[Record] = []
+        self._kept: dict[Record, tuple[Record, ...]] = {}
+        """For a report: all calls, each with the one that had ended last when it was made."""
+        self.last: Record | None = None
 
     async def work(self) -> Any:
         output = await cast("Signature", self._flow.signature).call(self._flow.fn, self.live.job.payload)
@@ -192,7 +198,7 @@ class LiveFlow(LiveBody):
             key=call.key, after=self._edges(call.step), caps=call.caps, context=context,
         )  # fmt: skip
         if self.keep:
-            self._kept.append(record)
+            self._kept[record] = () if call.after is None else (call.after,)
         if record.status is None:  # else what it comes after has failed, and it was skipped
             self._started[record] = call
 
@@ -220,10 +226,15 @@ class LiveFlow(LiveBody):
 
     def child_ended(self, record: Record) -> None:
         super().child_ended(record)
+        if self.keep:
+            self.last = record
         call = self._started.get(record)
         if call is not None and (call.observed or record.status in {"succeeded", "skipped"}):
             del self._started[record]
 
     def children(self) -> Iterator[Child]:
-        for record in self._kept:
-            yield record.job.name, record, ()
+        names: Counter[str] = Counter()
+        for record, after in self._kept.items():
+            name = record.job.name
+            names[name] += 1
+            yield name if names[name] == 1 else f"{name}#{names[name]}", record, after

@@ -263,8 +263,9 @@ def test_the_report_of_a_flow_tells_its_calls_and_what_it_returned() -> None:
     assert [(each.name, each.status, len(each.attempts)) for each in report.tasks.values()] == [
         ("use", "succeeded", 1),
         ("fails", "failed", 2),
-        ("use", "succeeded", 1),
+        ("use#2", "succeeded", 1),
     ]
+    assert [each.after for each in report.tasks.values()] == [(), ("use",), ("fails",)]
     assert report.totals.failed == 1
     assert report.totals.input_tokens == 5
 

@@ -281,9 +281,12 @@ def test_a_question_of_an_attempt_that_failed_is_asked_no_more_by_the_next() -> 
     async def main(engine: Engine) -> None:
         started = await leaves_a_question.start(engine)
         assert (await started.handle.wait()).status == "suspended"
-        await asyncio.sleep(3)
+        await asyncio.sleep(1.000001)
+        assert started.status == "waiting"
         with pytest.raises(ReplyRefused, match="asks nothing"):
             await engine.reply(started.id, "late")
+        await asyncio.sleep(2)
+        assert (started.status, started.handle.questions) == ("running", ())
         assert await started == "done"
 
     run(main)
@@ -350,7 +353,7 @@ def test_what_a_job_has_left_behind_keeps_its_body_from_resting() -> None:
             await asyncio.sleep(1)
             await sleep(3)
 
-        return await asyncio.gather(ask(), task(leaves)(), later())
+        return await asyncio.gather(ask(), task(leaves)(), later(), sleep(1.5))
 
     async def main(engine: Engine) -> None:
         started = await body.start(engine)
