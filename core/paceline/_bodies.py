@@ -124,7 +124,8 @@ class LiveBody(ABC):
 
     def child_ended(self, record: Record) -> None:
         """A job whose parent this is has ended."""
-        self.tell(record)
+        if self.listeners:
+            self.tell(record)
         if self._all_ended is not None and not self.record.children and not self._all_ended.done():
             self._all_ended.set_result(None)
             come_back(self.live.run, self.live)

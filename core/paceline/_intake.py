@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from ._bodies import Body, Inputs
 from ._edges import as_edge
-from ._errors import Closed, EngineNotOpen, KeyConflict, UnknownName
+from ._errors import Closed, EngineNotOpen, KeyConflict, PacelineError, UnknownName
 from ._job import Job, Role
 from ._options import Options, SubmitOptions
 from ._record import GroupRecord, Record
@@ -94,7 +94,7 @@ class Intake:
         `caps` are those of a set of jobs that it is submitted in, besides those above its parent.
         """
         run = self._run
-        self._admit(parent)
+        self._admit(parent, options.lock)
         if bound is None:
             bound = run.executors.bind(options.executor)
         if bound.body is not None and group is None:
@@ -153,12 +153,22 @@ class Intake:
             due = record.accepted + seconds
             record.deadline = run.loop.call_at(due, pass_deadline, run, record, seconds, context=run.context)
 
-    def _admit(self, parent: LiveAttempt | None) -> None:
-        """Refuse what comes from a job that was given up, or from outside while the engine closes."""
+    def _admit(self, parent: LiveAttempt | None, lock: str | None) -> None:
+        """Refuse what comes from a job that was given up, or from outside while the engine closes.
+
+        And what would wait for ever: for a lock that a job above it keeps until it has ended.
+        """
         if parent is not None and parent.cancelled:
             raise EngineNotOpen(f"job {parent.record.label} has been given up; it cannot submit another")
         if parent is None and self._run.draining:
             raise EngineNotOpen("the engine is closing and takes no more jobs")
+        above = None if parent is None or lock is None else parent.record
+        while above is not None:
+            if above.lock == lock:
+                raise PacelineError(
+                    f"job {above.job.name!r} holds the lock {lock!r}: a job of its own would never get it"
+                )
+            above = above.parent
 
     def lane(self, name: str) -> LaneState:
         """The lane of that name, if it takes jobs."""

@@ -24,8 +24,10 @@ class JobOptions(TypedDict, total=False):
     lane: must exist. executor: a registered name, or anything that `as_executor` takes. priority: larger
     first, in its lane. retry: None is one attempt. timeout: seconds for one attempt. idle_timeout:
     seconds without emit, progress or usage. deadline: seconds from acceptance to end. cost: in the
-    engine's unit. stream: chunks are wanted even before anybody listens. config: handed to the executor.
-    max_running: of a graph, flow or map, how many jobs below it run at once; of no use to others.
+    engine's unit. lock: a name; of the jobs that name the same one, at most one is under way at a time,
+    from before its first attempt until its end. stream: chunks are wanted even before anybody listens.
+    config: handed to the executor. max_running: of a graph, flow or map, how many jobs below it run at
+    once; of no use to others.
     """
 
     lane: str
@@ -36,6 +38,7 @@ class JobOptions(TypedDict, total=False):
     idle_timeout: float | None
     deadline: float | None
     cost: float | None
+    lock: str | None
     stream: bool
     config: Any
     max_running: int | None
@@ -78,6 +81,7 @@ class Options:
         "idle_timeout",
         "key",
         "lane",
+        "lock",
         "max_running",
         "metadata",
         "name",
@@ -97,6 +101,7 @@ class Options:
         get = given.get
         self.name: str | None = get("name")
         self.lane: str = get("lane", "default")
+        self.lock: str | None = get("lock")
         self.executor: Any = get("executor")
         self.priority: int = get("priority", 0)
         after: Any = get("after", ())
@@ -130,7 +135,7 @@ class Options:
             count("job", "max_running", self.max_running)
         if self.retry is not None:
             instance("job", "retry", self.retry, RetryPolicy)
-        for name in ("name", "key", "lane"):
+        for name in ("name", "key", "lane", "lock"):
             if getattr(self, name) is not None:
                 text("job", name, getattr(self, name))
         if not isinstance(cast("object", self.metadata), Mapping):

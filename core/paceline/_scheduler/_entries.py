@@ -112,6 +112,7 @@ class Entry:
         "group",
         "label",
         "lane",
+        "lock",
         "priority",
         "slotless",
         "state",
@@ -140,6 +141,8 @@ class Entry:
         self.priority: float = priority
         self.stated: float | None = stated
         """The cost that its submitter stated, if any."""
+        self.lock: str | None = None
+        """What no other job may hold while it is under way."""
         self.charged: float = 0.0
         """The reservation of the attempt that runs now."""
         self.state: State = BLOCKED

@@ -41,6 +41,9 @@ class FairQueues:
         self._cold: Turns[LaneState] = Turns(_service)
         self._cost_sum = 0.0
         self._cost_count = 0
+        self._lone: Flow | None = None
+        """The flow of the only ready job, as long as that job stands in no queue: often, and cheaply."""
+        self._lone_job: Entry | None = None
         self._takes = 0
         """How often room under a cap was taken."""
 
@@ -55,16 +58,33 @@ class FairQueues:
         """Queue a job whose state is READY or RETURNING; `front`: before those of its flow."""
         lane = entry.lane
         flow = lane.flow_of(entry)
-        flow.push(entry, front=front)
         lane.ready += 1
         self.ready += 1
+        if self.ready == 1 and flow.plain and lane.capacity is None:
+            flow.come_back()
+            self._come_back(lane)
+            self._lone, self._lone_job = flow, entry
+            return
+        if self._lone is not None:
+            self._queue_lone()
+        flow.push(entry, front=front)
         if flow.ready == 1:
             lane.offer(flow)
             if lane.seat is not self._lanes:
                 self._offer(lane)
 
+    def _queue_lone(self) -> None:
+        """The one ready job is not to go next just because it is the only one."""
+        flow, entry = self._lone, self._lone_job
+        if flow is not None and entry is not None:
+            self._lone = self._lone_job = None
+            flow.push(entry, front=False)
+            flow.lane.offer(flow)
+            self._offer(flow.lane)
+
     def withdraw(self, entry: Entry, flow: Flow) -> None:
         """Forget a queued job that was cancelled; its state has changed already."""
+        self._queue_lone()
         lane = entry.lane
         flow.withdraw(entry)
         lane.ready -= 1
@@ -76,9 +96,18 @@ class FairQueues:
 
     def pop(self) -> Entry | None:
         """Choose the next job and give it its slot and its places, or None where none can have them."""
-        flow = self.first_flow() if self.may_pop else None
-        if flow is None:
+        if not self.may_pop:
             return None
+        flow, entry = self._lone, self._lone_job
+        if flow is not None and entry is not None:
+            self._lone = self._lone_job = None
+            flow.lane.ready = self.ready = 0
+            self._take(entry, flow.lane, flow)
+            return entry
+        flow = self.first_flow()
+        return None if flow is None else self._pop(flow)
+
+    def _pop(self, flow: Flow) -> Entry:
         lane = flow.lane
         if lane.seat is not self._lanes:
             self._come_back(lane)
@@ -100,6 +129,7 @@ class FairQueues:
 
     def first_flow(self) -> Flow | None:
         """The flow whose head the next slot goes to, or None where nothing could use one."""
+        self._queue_lone()
         lane = self._first_lane() if self._cold.live else self._lanes.first()
         if lane is None:
             return None
@@ -256,6 +286,7 @@ class FairQueues:
 
     def change(self, lane: LaneState, weight: float, capacity: int | None) -> None:
         """Give a lane another weight and cap; how much it is ahead or behind, as a cost, stays as it is."""
+        self._queue_lone()
         lane.service = self._level + (lane.service - self._level) * lane.weight / weight
         lane.weight = weight
         lane.capacity = capacity

@@ -65,6 +65,11 @@ class Flow:
         if place is not None:
             place.count += 1
 
+    @property
+    def plain(self) -> bool:
+        """Whether nothing is to be said of it: ungrouped jobs of no special priority, under no caps."""
+        return self.group is None and not self.caps and not self.level.priority
+
     def push(self, entry: Entry, *, front: bool) -> None:
         """Queue a job, behind those in it or before them."""
         if front:

@@ -1,8 +1,8 @@
 """When each job may run, and why it does not: a pure, deterministic state machine.
 
 No clock, no I/O, no await: time comes in as an argument, and what is to be done comes out as a return value.
-Everything that a job waits for is one of three things: an *edge* (another job or group must end, or
-succeed), the *release* of its group, or a *timer* (a backoff; a group that settles). When nothing is left it
+Everything that a job waits for is one of four things: an *edge* (another job or group must end, or succeed),
+the *release* of its group, a *lock*, or a *timer* (a backoff; a group that settles). When nothing is left it
 is ready, and the fair queues choose among the ready. A job whose edge can no longer be satisfied ends
 `skipped`, and so, in one sweep without recursion, does all that needs it.
 
@@ -34,11 +34,11 @@ from ._entries import (
     Leftover,
     Node,
     State,
-    Timer,
 )
 from ._fair import FairQueues
 from ._lanes import LaneState
-from ._turns import Turns, leave
+from ._locks import Locks
+from ._timers import Timers
 from ._waiting import WaitReason, why
 
 __all__ = ["Scheduler"]
@@ -61,8 +61,8 @@ class Scheduler:
         self.unfinished_groups: int = 0
         self.states: list[int] = [0] * len(State)
         """How many jobs are in each state (ENDED: how many have ended in all)."""
-        self.timers: Turns[Timer] = Turns(_when)
-        """What is due at a time."""
+        self.timers: Timers = Timers()
+        self._locks = Locks()
         self._settling = 0
         self._bodies: deque[Entry] = deque()
         """Ready, and in need of no slot."""
@@ -104,7 +104,7 @@ class Scheduler:
         self.unfinished += 1
         entry.lane.unfinished += 1
         group = entry.group
-        if group is None and not after and not entry.slotless:
+        if group is None and not after and not entry.slotless and entry.lock is None:
             entry.state = READY
             self.states[READY] += 1
             self.queues.push(entry)
@@ -125,22 +125,23 @@ class Scheduler:
             self._disconnect(entry)
             return self._sweep(entry, "skipped", doomed, now)
         if not entry.blockers:
-            self._ready(entry)
+            self._free(entry)
         return _NO_ENDS
 
     def _connect(self, entry: Entry, after: Iterable[Edge]) -> Node | None:
         """Add the edges; if one can never be satisfied, return what it comes from."""
         doomed = None
-        waits: dict[Node, bool] = {}
+        waits: list[Node] = []
         for node, needs_success in after:
             if node.status is None:
-                waits[node] = needs_success or waits.get(node, False)
+                dependents = node.dependents
+                if dependents is None:
+                    dependents = node.dependents = {}
+                if entry not in dependents:
+                    waits.append(node)
+                dependents[entry] = needs_success or dependents.get(entry, False)
             elif needs_success and node.status != "succeeded":
                 doomed = doomed or node
-        for node, needs_success in waits.items():
-            if node.dependents is None:
-                node.dependents = {}
-            node.dependents[entry] = needs_success
         entry.after = tuple(waits)
         entry.blockers = len(waits)
         return doomed
@@ -156,6 +157,11 @@ class Scheduler:
     def _unblock(self, entry: Entry) -> None:
         entry.blockers -= 1
         if not entry.blockers:
+            self._free(entry)
+
+    def _free(self, entry: Entry) -> None:
+        """Nothing is left that blocks it, but for a lock that another may hold."""
+        if entry.lock is None or self._locks.take(entry):
             self._ready(entry)
 
     def _move(self, entry: Entry, state: State) -> None:
@@ -244,14 +250,15 @@ class Scheduler:
     def end(self, entry: Entry, status: Status, now: float) -> Sequence[Node]:
         """The job ends, from whatever state it is in (a running one after `finish` or `abandon`)."""
         group = entry.group
-        if (
-            entry.state is IDLE
-            and entry.dependents is None
-            and (group is None or group.goes_on_without(entry))
-        ):
+        alone = status == "succeeded" or entry.dependents is None
+        if alone and entry.state is IDLE and (group is None or group.goes_on_without(entry)):
             self._mark(entry, status, None)
             if group is not None:
                 group.leave(status)
+            if entry.dependents is not None:
+                dependents, entry.dependents = entry.dependents, None
+                for each in dependents:
+                    self._unblock(each)
             return (entry,)
         if entry.state is READY:
             if entry.slotless:
@@ -261,13 +268,13 @@ class Scheduler:
         elif entry.state is BLOCKED:
             self._disconnect(entry)
         elif entry.state is BACKOFF:
-            self._cancel_timer(entry)
+            self.timers.cancel(entry)
         return self._sweep(entry, status, None, now)
 
     def retry(self, entry: Entry, when: float) -> None:
         """The job is to be tried again at that time."""
         self._move(entry, BACKOFF)
-        entry.timer = self._at(when, entry)
+        self.timers.set(when, entry)
 
     def again(self, entry: Entry) -> None:
         """The job is to be tried again at once, ahead of its flow."""
@@ -311,11 +318,13 @@ class Scheduler:
             self._move(node, ENDED)
             self.unfinished -= 1
             node.lane.unfinished -= 1
+            if node.lock is not None and (holder := self._locks.leave(node)) is not None:
+                self._ready(holder)
         else:
             self.unfinished_groups -= 1
             if node.timer is not None:
                 self._settling -= 1
-                self._cancel_timer(node)
+                self.timers.cancel(node)
             self.queues.close_group(node)
 
     def _leave_group(self, entry: Entry, ended: list[Node], now: float) -> None:
@@ -360,7 +369,7 @@ class Scheduler:
             return
         group.released = True
         if group.settle > 0.0 and group.primer is not None:
-            group.timer = self._at(now + group.settle, group)
+            self.timers.set(now + group.settle, group)
             self._settling += 1
         else:
             self._open(group)
@@ -375,30 +384,16 @@ class Scheduler:
 
     def wake_at(self) -> float | None:
         """When `due` is to be called next, or None."""
-        first = self.timers.first()
-        return None if first is None else first.when
+        return self.timers.first()
 
     def due(self, now: float) -> None:
         """Let in what waited for a time that has come."""
-        while (timer := self.timers.first()) is not None and timer.when <= now:
-            target = timer.target
-            self._cancel_timer(target)
+        while (target := self.timers.pop(now)) is not None:
             if isinstance(target, Entry):
                 self._ready(target, front=True)
             else:
                 self._settling -= 1
                 self._open(target)
-
-    def _at(self, when: float, target: Entry | GroupState) -> Timer:
-        timer = Timer(when, target)
-        self.timers.put(timer)
-        return timer
-
-    @staticmethod
-    def _cancel_timer(target: Entry | GroupState) -> None:
-        if target.timer is not None:
-            leave(target.timer)
-            target.timer = None
 
     # Questions.
 
@@ -411,7 +406,3 @@ class Scheduler:
     def why(self, entry: Entry) -> WaitReason | None:
         """What holds this job now; None where nothing does: it runs or has ended."""
         return why(entry, self.queues)
-
-
-def _when(timer: Timer) -> float:
-    return timer.when

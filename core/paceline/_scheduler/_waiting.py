@@ -12,6 +12,7 @@ __all__ = ["WaitKind", "WaitReason", "tightest", "why"]
 
 WaitKind: TypeAlias = Literal[
     "dependency",
+    "lock",
     "release",
     "settle",
     "active_groups",
@@ -27,6 +28,7 @@ WaitKind: TypeAlias = Literal[
 
 _TEXT: dict[WaitKind, str] = {
     "dependency": "waits for {on}",
+    "lock": "waits for the lock {on}",
     "release": "waits for the release of group {on}",
     "settle": "waits for the prefix of group {on} to settle",
     "active_groups": "waits for a place among the active groups",
@@ -48,9 +50,9 @@ class WaitReason:
     `on` names what it waits for: a job id, a group or a lane, where there is one. `until` is the time at
     which the wait ends, where that is known, in seconds on the clock of the engine's event loop.
 
-    dependency: something in `after` has not ended. release, settle: the group's primer is not that far.
-    active_groups: `max_active_groups` are active. group_in_flight: the group's `in_flight` is reached.
-    max_running: a graph, flow or map has as many of its jobs running as it may.
+    dependency: something in `after` has not ended. lock: another job holds its lock. release, settle: the
+    group's primer is not that far. active_groups: `max_active_groups` are active. group_in_flight: the
+    group's `in_flight` is reached. max_running: a graph, flow or map has as many of its jobs running as it may.
     lane_cap: the lane's `max_running` is reached. lane_share: every slot is taken and other lanes come
     first. slot: every slot is taken. backoff: the next attempt is not due. children: parked while it
     awaits its own jobs. reply: suspended.
@@ -95,6 +97,8 @@ def _why_blocked(entry: Entry) -> WaitReason | None:
     for node in entry.after:
         if node.status is None:
             return WaitReason("dependency", node.label)
+    if not entry.blockers and entry.lock is not None:
+        return WaitReason("lock", entry.lock)
     group = entry.group
     if group is None:
         return None

@@ -59,6 +59,9 @@ async def scenario(kind: WaitKind, engine: Engine) -> tuple[Handle, WaitReason]:
         case "dependency":
             other = await engine.submit(5)
             return await engine.submit(1, after=other), WaitReason("dependency", other.id)
+        case "lock":
+            await engine.submit(5, lock="user:7")
+            return await engine.submit(1, lock="user:7"), WaitReason("lock", "user:7")
         case "release" | "settle":
             policy = GroupPolicy(settle=7.0)
             group = await engine.submit_group("g", primer=2, followers=[1], policy=policy)
