@@ -106,7 +106,7 @@ class Run:
     def dispatch(self) -> None:
         """Start, or let go on, whatever the scheduler lets run."""
         scheduler = self.scheduler
-        while scheduler.may_start and (entry := scheduler.next()) is not None:
+        while (entry := scheduler.next()) is not None:
             record: Record = entry  # type: ignore[assignment]  # the intake adds no other
             if record.live is not None:
                 resume(self, record.live)

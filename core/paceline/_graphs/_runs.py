@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, final
 from paceline._checks import count
 from paceline._errors import BuildError, PacelineError
 from paceline._handles import Handle, rest
-from paceline._job import JobResult, Status
+from paceline._job import JobResult, Question, Status
 from paceline._live import CURRENT
 from paceline._parking import come_back, wait, waiting
 
@@ -149,6 +149,12 @@ class GraphRun(Generic[R]):
             known = name not in found
             found[name if known else record.job.key or record.job.id] = Handle(record)
         return found
+
+    @property
+    def questions(self) -> dict[str, tuple[Question, ...]]:
+        """What it waits to be told, by the id of the job that asks: `engine.reply(job_id, answer)`."""
+        asking = [self._record, *(record for _, record, _ in walk(self._record))]
+        return {record.job.id: record.questions for record in asking if record.questions}
 
     def cancel(self, reason: str = "cancelled by its caller") -> bool:
         """End it and all that it has started; whether there was anything to end."""

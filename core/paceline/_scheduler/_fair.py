@@ -96,7 +96,7 @@ class FairQueues:
 
     def pop(self) -> Entry | None:
         """Choose the next job and give it its slot and its places, or None where none can have them."""
-        if not self.may_pop:
+        if self.used >= self.slots or not self.ready:
             return None
         flow, entry = self._lone, self._lone_job
         if flow is not None and entry is not None:

@@ -52,7 +52,8 @@ class WaitReason:
 
     dependency: something in `after` has not ended. lock: another job holds its lock. release, settle: the
     group's primer is not that far. active_groups: `max_active_groups` are active. group_in_flight: the
-    group's `in_flight` is reached. max_running: a graph, flow or map has as many of its jobs running as it may.
+    group's `in_flight` is reached. max_running: a graph, flow or map has as many of its jobs running as it
+    may.
     lane_cap: the lane's `max_running` is reached. lane_share: every slot is taken and other lanes come
     first. slot: every slot is taken. backoff: the next attempt is not due. children: parked while it
     awaits its own jobs. reply: suspended.

@@ -21,6 +21,8 @@ from paceline import (
     current_job,
     dag,
     events,
+    flow,
+    gather,
     task,
 )
 from paceline._record import Record
@@ -366,3 +368,35 @@ def test_a_mistake_in_the_inputs_is_raised_before_anything_runs() -> None:
 
     VirtualClock().run(main)
     assert sink.of(events.JobSubmitted) == []
+
+
+def test_a_run_tells_what_it_waits_to_be_told_and_by_whom_it_is_asked() -> None:
+    @task
+    async def approve(what: str) -> object:
+        ctx = current_job()
+        assert ctx is not None
+        return ctx.job.reply or Suspend(f"publish {what}?")
+
+    @flow
+    async def both() -> list[object]:
+        ctx = current_job()
+        assert ctx is not None
+        answers = await gather(approve("a"), approve("b"))
+        return [*answers, await ctx.ask("and now?")]
+
+    async def main() -> object:
+        async with Engine() as engine:
+            run = await both.start(engine)
+            assert (await run.report()).state == "suspended"
+            questions = {job: asked.value for job, (asked,) in run.questions.items()}
+            assert sorted(questions.values()) == ["publish a?", "publish b?"]
+            for job in questions:
+                await engine.reply(job, "yes")
+            await run.report()
+            ((job, (last,)),) = run.questions.items()
+            assert (job, last.value) == (run.id, "and now?")
+            await engine.reply(job, "stop")
+            assert run.questions == {}
+            return await run
+
+    assert VirtualClock().run(main) == ["yes", "yes", "stop"]
