@@ -67,8 +67,8 @@ class Body:
     kind: BodyKind
     max_running: int | None = None
     """How many jobs below it run at once, where the job itself does not say."""
-    listeners: list[Callable[[Record], object]] | None = None
-    """Told of each job below it that comes to rest: of the one run that this body was made for."""
+    watchers: list[Callable[[Record], object]] | None = None
+    """Told of each job below it that comes to rest, in the run for a report that this body was made for."""
 
     def execute(self, job: Job, ctx: JobContext, /) -> Awaitable[object]:  # noqa: ARG002
         """Run the body of one job."""
@@ -79,8 +79,8 @@ class Body:
         scope = None if record.body is None else record.body.scope
         record.questions = ()  # of an attempt that was given up while it asked
         record.body = body = self.open(live)
-        if self.listeners is not None:
-            body.listeners = self.listeners
+        if self.watchers is not None:
+            body.watchers = self.watchers
         if scope is None and self.kind != "map":
             job = record.job
             scope = Scope(self.kind, job.id, job.name, live.run.id, job.parent, job.lane, job.metadata)
@@ -104,10 +104,8 @@ class LiveBody(ABC):
         self.scope: Scope | None = None
         parent = live.record.parent
         above = None if parent is None else parent.body
-        self.listeners: list[Callable[[Record], object]] = [] if above is None else above.listeners
-        """Called when a job of it, or of a body below it, comes to rest."""
-        self.keep: bool = above is not None and above.keep
-        """All jobs below it are wanted for a report."""
+        self.watchers: list[Callable[[Record], object]] | None = None if above is None else above.watchers
+        """Called when a job of it, or of a body below it, comes to rest; None where no report is wanted."""
         self.asked: dict[str, asyncio.Future[Any]] = {}
         """The questions of the body itself that have no answer, by id."""
         self.watch: Watch = Watch()
@@ -124,16 +122,27 @@ class LiveBody(ABC):
 
     def child_ended(self, record: Record) -> None:
         """A job whose parent this is has ended."""
-        if self.listeners:
+        if self.watchers:
             self.tell(record)
+        if record.status in {"failed", "cancelled"} and record.job.parent == self.record.job.id:
+            self.fails(record)  # not what a job of it left behind
         if self._all_ended is not None and not self.record.children and not self._all_ended.done():
             self._all_ended.set_result(None)
             come_back(self.live.run, self.live)
 
+    def expanded(self, record: Record) -> None:  # noqa: B027 - of interest to graphs only
+        """A map below it has submitted its items."""
+
+    def fails(self, culprit: Record) -> None:
+        """A job of it has failed for good, and so will this, unless it is tried again: tell what is around it."""
+        parent = self.record.parent
+        if self.record.options.retry is None and parent is not None and parent.body is not None:
+            parent.body.fails(culprit)
+
     def tell(self, record: Record) -> None:
         """Tell those who watch the run that a job of it has come to rest."""
-        for listener in tuple(self.listeners):
-            listener(record)
+        for watcher in tuple(self.watchers or ()):
+            watcher(record)
 
     async def all_ended(self) -> None:
         """Wait until all that it has started has ended."""

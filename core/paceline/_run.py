@@ -126,10 +126,11 @@ class Run:
         payload = record.job.payload
         if isinstance(payload, Inputs) and payload.conditional():
             try:
-                met = payload.met()
-            except Exception as error:  # noqa: BLE001 - the job fails by it
+                met = cast("Any", record.context).copy().run(payload.met)
+            except BaseException as error:  # noqa: BLE001 - the job fails by it
                 record.error = error
                 self.settling.settle(self.scheduler.end(record, "failed", self.loop.time()))
+                self._note_interrupt(error)
                 return
             if not met:
                 self.settling.settle(self.scheduler.end(record, "skipped", self.loop.time()))
@@ -186,9 +187,12 @@ class Run:
             self._again(record, cast("RunAgain", error).payload, live)
         else:
             self._failed(record, error, failure, live)
-            if isinstance(error, KeyboardInterrupt) and self.on_interrupt is not None:
-                self.on_interrupt(error)
+            self._note_interrupt(error)
         self.dispatch()
+
+    def _note_interrupt(self, error: BaseException) -> None:
+        if isinstance(error, KeyboardInterrupt) and self.on_interrupt is not None:
+            self.on_interrupt(error)
 
     def _skipped(self, record: Record, skip: SkipJob) -> None:
         record.error = skip.error

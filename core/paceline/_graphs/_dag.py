@@ -18,7 +18,7 @@ from ._runs import Composite, GraphRun
 from ._signature import Signature
 from ._steps import CallOptions, GraphOptions, NodeOptions, Step
 from ._tasks import Task, TaskDecorator
-from ._tracing import identity, trace
+from ._tracing import trace
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -237,7 +237,7 @@ class Dag(Composite[P, R]):
         }
         for node in asked.values():
             _can_run(run, graph, node)
-        body = GraphBody(self.build, self.name, nodes=nodes, on_failure=on_failure, keep=True)
+        body = GraphBody(self.build, self.name, nodes=nodes, on_failure=on_failure)
         return await self._start(run, body, given, max_running)
 
     def _targets(self, graph: Graph, targets: Any) -> list[Node]:
@@ -255,10 +255,10 @@ class Dag(Composite[P, R]):
         if not isinstance(target, Step):
             return same_function(node.step, target)
         step = cast("Step[..., Any]", target)
-        return step.origin is node.step.origin or identity(step) == identity(node.step)
+        return step.origin == node.step.origin
 
-    def body(self, **how: Any) -> Body:
-        return GraphBody(self.build, self.name, **how)
+    def body(self) -> Body:
+        return GraphBody(self.build, self.name)
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         if self.signature is not None:

@@ -44,8 +44,8 @@ class Flow(Composite[P, R]):
         super().__init__(function_name(fn) if name is None else name, Signature(fn), given)
         self.fn: Callable[P, Awaitable[R]] = fn
 
-    def body(self, **how: Any) -> Body:
-        return FlowBody(self, **how)
+    def body(self) -> Body:
+        return FlowBody(self)
 
     @overload
     def __get__(self, instance: None, owner: type) -> Flow[P, R]: ...
@@ -79,9 +79,7 @@ class Flow(Composite[P, R]):
             EngineNotOpen, WrongLoop: as for `engine.submit`.
         """
         run = engine._open(f"starting {self}")
-        return await self._start(
-            run, self.body(keep=True), self.bind((), self._merged(inputs, named)), max_running
-        )
+        return await self._start(run, self.body(), self.bind((), self._merged(inputs, named)), max_running)
 
     async def run(
         self,
@@ -100,7 +98,7 @@ class Flow(Composite[P, R]):
         given = self.bind((), self._merged(inputs, named))
         return await self._report(
             engine,
-            lambda run: self._start(run, self.body(keep=True), given, max_running),
+            lambda run: self._start(run, self.body(), given, max_running),
             max_running,
             run_id,
         )

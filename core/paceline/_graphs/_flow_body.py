@@ -45,14 +45,13 @@ class FlowBody(Body):
 
     kind: BodyKind = "flow"
 
-    def __init__(self, flow: FlowLike, *, keep: bool = False) -> None:
+    def __init__(self, flow: FlowLike) -> None:
         self.name: str = flow.name
         self.max_running: int | None = flow.options.get("max_running")
         self._flow = flow
-        self._keep = keep
 
     def open(self, live: LiveAttempt) -> LiveBody:
-        return LiveFlow(live, self._flow, keep=self._keep)
+        return LiveFlow(live, self._flow)
 
 
 class FlowCall(Call[R]):
@@ -134,10 +133,9 @@ class LiveFlow(LiveBody):
 
     kind: BodyKind = "flow"
 
-    def __init__(self, live: LiveAttempt, flow: FlowLike, *, keep: bool) -> None:
+    def __init__(self, live: LiveAttempt, flow: FlowLike) -> None:
         super().__init__(live)
         self._flow = flow
-        self.keep = keep or self.keep
         self._key = live.job.key or live.job.name
         self._number = 0
         self._pending: list[FlowCall[Any]] = []
@@ -175,9 +173,6 @@ class LiveFlow(LiveBody):
         self._pending.append(call)
         return call
 
-    def dangling(self, old: Step[..., Any], new: Step[..., Any]) -> None:
-        """Of no interest here."""
-
     def submit_pending(self) -> None:
         """Submit the calls that were made since the last time."""
         pending, self._pending = self._pending, []
@@ -197,7 +192,7 @@ class LiveFlow(LiveBody):
             call.step.submit, self.live.run, call.payload, call.mapped, self.live,
             key=call.key, after=self._edges(call.step), caps=call.caps, context=context,
         )  # fmt: skip
-        if self.keep:
+        if self.watchers is not None:
             self._kept[record] = () if call.after is None else (call.after,)
         if record.status is None:  # else what it comes after has failed, and it was skipped
             self._started[record] = call
@@ -224,9 +219,12 @@ class LiveFlow(LiveBody):
                 edges.append(as_edge(self.live.run, each))
         return edges
 
+    def fails(self, culprit: Record) -> None:
+        """It may catch the error: nothing is known yet."""
+
     def child_ended(self, record: Record) -> None:
         super().child_ended(record)
-        if self.keep:
+        if self.watchers is not None:
             self.last = record
         call = self._started.get(record)
         if call is not None and (call.observed or record.status in {"succeeded", "skipped"}):

@@ -39,8 +39,8 @@ class Node:
         """The places of those whose success it waits for, because it takes their values whole."""
         self.data: tuple[Node, ...] = ()
         """What it takes values from."""
-        self.piped: tuple[Node, ...] = ()
-        """Those of them, maps like itself, whose items it takes one by one, as they come."""
+        self.piped: Mapping[str, Node] = {}
+        """The arguments of it, a map, for which it takes the items of other maps one by one, as they come."""
 
     def connect(
         self, payload: Value, mapped: tuple[str, ...] | None, after: Mapping[Node, bool], when: Value | None
@@ -73,22 +73,21 @@ class Node:
         yield from (node for node in self.after if node not in self.data)
 
 
-def _piped(node: Node) -> tuple[Node, ...]:
+def _piped(node: Node) -> Mapping[str, Node]:
     """The maps whose items this map takes one by one: it goes over their lists, and takes only these."""
     if node.mapped is None:
-        return ()
-    arguments = node.payload.values if isinstance(node.payload, Arguments) else {"": node.payload}
+        return {}
     # A condition may look at what the map goes over, and then needs all of it.
     wholly: list[Value] = [] if node.when is None else [node.when]
-    over: list[Node] = []
-    for name, value in arguments.items():
+    over: dict[str, Node] = {}
+    for name, value in node.payload.by_name().items():
         source = value.node if isinstance(value, Output) and not value.path else None
         if source is not None and source.mapped is not None and name in (node.mapped or ("",)):
-            over.append(source)
+            over[name] = source
         else:
             wholly.append(value)
     needed = {part.node for value in wholly for part in value.parts() if isinstance(part, Output)}
-    return tuple(dict.fromkeys(each for each in over if each not in needed))
+    return {name: each for name, each in over.items() if each not in needed}
 
 
 class GraphInput:
@@ -121,7 +120,7 @@ class Graph:
         self.nodes: tuple[Node, ...] = tuple(_in_order(name, nodes))
         for index, node in enumerate(self.nodes):
             node.index = index
-            node.needs = tuple((above.index, True) for above in node.data if above not in node.piped)
+            node.needs = tuple((above.index, True) for above in node.data if above not in node.piped.values())
         self.by_name: dict[str, Node] = {node.name: node for node in nodes}
         self.inputs: Mapping[str, GraphInput] = inputs
         self.output: Value | None = output

@@ -15,7 +15,8 @@ from paceline._room import BREATH
 from paceline._stopping import cancel_children
 
 from ._graph import Graph, Node
-from ._maps import MapBody, Piped, pass_on
+from ._maps import Piped
+from ._values import Arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,20 +46,16 @@ class GraphBody(Body):
         *,
         nodes: Sequence[Node] | None = None,
         on_failure: OnFailure = "skip_downstream",
-        keep: bool = False,
     ) -> None:
         self.name: str = name
         self._graph = graph
         self._nodes = nodes
         self._on_failure: OnFailure = on_failure
-        self._keep = keep
 
     def open(self, live: LiveAttempt) -> LiveBody:
         graph = self._graph()
         nodes = graph.nodes if self._nodes is None else self._nodes
-        opened = LiveGraph(live, graph, nodes, self._on_failure)
-        opened.keep = opened.keep or self._keep
-        return opened
+        return LiveGraph(live, graph, nodes, self._on_failure)
 
 
 class _NodeInputs(Inputs):
@@ -106,8 +103,8 @@ class LiveGraph(LiveBody):
         """The first job below it that failed or was cancelled, and so failed a node."""
         self._stopped: str | None = None
         """Why nothing of it is to run any more."""
-        self._expanded: dict[str, asyncio.Future[None]] = {}
-        """By node: done when a map whose items others take one by one has submitted them, or has ended."""
+        self._expanded: dict[Record, asyncio.Future[None]] = {}
+        """Done when a map whose items others take one by one has submitted them, or has ended."""
         self._bound: dict[int, tuple[Options, Bound, LaneState]] = {}
 
     def job_of(self, node: Node) -> Record:
@@ -120,9 +117,7 @@ class LiveGraph(LiveBody):
         key, context = live.job.key or live.job.name, copy_context()
         for node in self._nodes:
             self._how(node)  # first all of them: what cannot run is refused before anything does
-            for source in node.piped:
-                if source.name not in self._expanded:
-                    self._expanded[source.name] = run.loop.create_future()
+        piped = {source for node in self._nodes for source in node.piped.values()}
         for number, node in enumerate(self._nodes):
             options, bound, lane = self._how(node)
             record = run.intake.add(
@@ -130,6 +125,10 @@ class LiveGraph(LiveBody):
                 bound=bound, name=parent + node.name, after=self._edges(node), context=context,
             )  # fmt: skip
             self.records[node.index] = record
+            if node in piped:
+                self._expanded[record] = run.loop.create_future()
+                if record.status is not None:  # skipped at once
+                    self.expanded(record)
             if self._stopped is not None:
                 self._stop(self._stopped)
             if number % BREATH == BREATH - 1:
@@ -152,11 +151,7 @@ class LiveGraph(LiveBody):
         key = id(step) if node.mapped is None else -id(node)
         known = self._bound.get(key)
         if known is None:
-            options = step.job_options
-            executor: Any = step.executor
-            if node.mapped is not None:  # what is said of the step is meant for its items
-                given = {name: each for name, each in step.options.items() if name in {"lane", "max_running"}}
-                options, executor = Options(given), MapBody(step, node.mapped)
+            options, executor = step.as_job(node.mapped)
             lane = run.intake.lane(options.lane) if "lane" in step.options else self.record.lane
             known = self._bound[key] = (options, run.executors.bind(executor), lane)
         return known
@@ -171,25 +166,21 @@ class LiveGraph(LiveBody):
 
     def piped_payload(self, node: Node) -> Any:
         """The arguments of a map that takes the items of others one by one: those stand for their lists."""
-        from ._values import Arguments
-
-        stand_ins = {each: Piped(self.job_of(each), self._expanded[each.name]) for each in node.piped}
-        values = node.payload.values if isinstance(node.payload, Arguments) else {"": node.payload}
         payload: dict[str, Any] = {}
-        for name, value in values.items():
-            source = getattr(value, "node", None)
-            takes_items = (
-                name in (node.mapped or ("",)) and source in stand_ins and not getattr(value, "path", ())
-            )
-            payload[name] = stand_ins[cast("Node", source)] if takes_items else value.get(self)
+        for name, value in node.payload.by_name().items():
+            source = node.piped.get(name)
+            payload[name] = value.get(self) if source is None else self._items_of(source)
         return payload if isinstance(node.payload, Arguments) else payload[""]
+
+    def _items_of(self, source: Node) -> Piped:
+        record = self.job_of(source)
+        return Piped(record, self._expanded[record])
 
     # Nodes end.
 
     def expanded(self, record: Record) -> None:
         """A map has submitted its items, or has ended without."""
-        name = record.job.name.removeprefix(self.prefix())
-        future = self._expanded.get(name)
+        future = self._expanded.get(record)
         if future is not None and not future.done():
             future.set_result(None)
 
@@ -197,8 +188,6 @@ class LiveGraph(LiveBody):
         super().child_ended(record)
         if self._expanded:
             self.expanded(record)
-        if record.status in {"failed", "cancelled"}:
-            self.fails(record)
 
     def fails(self, culprit: Record) -> None:
         """A job below it, of a node that will fail by it, has failed for good."""
@@ -208,7 +197,7 @@ class LiveGraph(LiveBody):
         if self._on_failure == "fail_fast":
             reason = f"task {culprit.job.name!r} {culprit.status}, and its graph stops at the first failure"
             self.live.run.settling.later.append(functools.partial(self._stop, reason))
-        pass_on(self.record, culprit)
+        super().fails(culprit)
 
     def _stop(self, reason: str) -> None:
         self._stopped = reason

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ._steps import Step
 
-__all__ = ["MapBody", "Piped", "pass_on"]
+__all__ = ["MapBody", "Piped"]
 
 _NO_LISTS = (str, bytes, bytearray, Mapping, set, frozenset)
 
@@ -81,7 +81,7 @@ class LiveMap(LiveBody):
         super().__init__(live)
         self._body = body
         self.items: list[Record] = []
-        self.expanded: bool = False
+        self.complete: bool = False
         """All its items are submitted."""
         self._after: dict[Record, tuple[Record, ...]] = {}
 
@@ -113,7 +113,10 @@ class LiveMap(LiveBody):
             if number % BREATH == BREATH - 1:
                 run.dispatch()
                 await asyncio.sleep(0)
-        self._tell_expanded()
+        self.complete = True
+        parent = self.record.parent
+        if parent is not None and parent.body is not None:
+            parent.body.expanded(self.record)
         run.dispatch()
         await self.all_ended()
         return self._result()
@@ -124,25 +127,9 @@ class LiveMap(LiveBody):
             return as_list(self._body.name, name, given)
         await wait(self.live.run, given.expanded)
         source = given.record
-        if not isinstance(source.body, LiveMap) or not source.body.expanded:
+        if not isinstance(source.body, LiveMap) or not source.body.complete:
             raise SkipJob(source.error)  # it has ended before it came to its items
         return source.body.items
-
-    def _tell_expanded(self) -> None:
-        self.expanded = True
-        parent = self.record.parent
-        expanded = getattr(None if parent is None else parent.body, "expanded", None)
-        if expanded is not None:
-            expanded(self.record)
-
-    def child_ended(self, record: Record) -> None:
-        super().child_ended(record)
-        if record.status in {"failed", "cancelled"}:
-            self.fails(record)
-
-    def fails(self, culprit: Record) -> None:
-        """An item, or a job below one, has failed for good, and so will this."""
-        pass_on(self.record, culprit)
 
     def _result(self) -> list[Any]:
         failed = next((each for each in self.items if each.status in {"failed", "cancelled"}), None)
@@ -156,15 +143,6 @@ class LiveMap(LiveBody):
     def children(self) -> Iterator[Child]:
         for number, record in enumerate(self.items):
             yield f"[{number}]", record, self._after.get(record, ())
-
-
-def pass_on(record: Record, culprit: Record) -> None:
-    """Tell the graph that a body belongs to, if it does, that the body will fail."""
-    tried_again = record.options.own_retry and record.options.retry is not None
-    above = None if record.parent is None or tried_again else record.parent.body
-    fails = getattr(above, "fails", None)  # of a graph or map: a flow may catch the error
-    if fails is not None:
-        fails(culprit)
 
 
 def as_list(task: str, argument: str, value: Any) -> Sequence[Any]:

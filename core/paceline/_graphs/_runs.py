@@ -44,7 +44,7 @@ class Composite(Step[P, R]):
         return self.body()
 
     @abstractmethod
-    def body(self, **how: Any) -> Body:
+    def body(self) -> Body:
         """The executor of one run."""
 
     def in_place(self, payload: Any, mapped: tuple[str, ...] | None) -> Awaitable[Any]:
@@ -61,7 +61,7 @@ class Composite(Step[P, R]):
             count(str(self), "max_running", max_running)
             options["max_running"] = max_running
         listeners: list[Callable[[Record], object]] = []
-        body.listeners = listeners
+        body.watchers = listeners
         payload = inputs if self.when is None else Conditional(self, inputs)
         record = await run.intake.submit(payload, options, key=run.nth_name(self.name))
         return GraphRun(record, listeners)

@@ -19,7 +19,7 @@ from ._symbols import Symbol, as_value
 from ._types import hints_of
 from ._values import Arguments, Input, Output, Value
 
-__all__ = ["identity", "trace"]
+__all__ = ["trace"]
 
 
 class Tracer:
@@ -27,7 +27,7 @@ class Tracer:
 
     def __init__(self, name: str) -> None:
         self.builder: Builder = Builder(name)
-        self._by_step: dict[object, list[Node]] = {}
+        self._by_step: dict[Step[..., Any], list[Node]] = {}
         self._uncalled: dict[int, Step[..., Any]] = {}
         """Variants that `after` made, and that nobody has called."""
 
@@ -38,7 +38,7 @@ class Tracer:
         after = builder.orders(step.afters, self._find)
         when = builder.condition(step, step.when, value, lambda each: as_value(each, self))
         node = builder.add(step, value, mapped, after, when)
-        self._by_step.setdefault(identity(step), []).append(node)
+        self._by_step.setdefault(step.origin, []).append(node)
         self._uncalled.pop(id(step), None)
         return Symbol(self, Output(node))
 
@@ -72,7 +72,7 @@ class Tracer:
             )
         if isinstance(target, Step):
             step = cast("Step[..., Any]", target)
-            found = self._by_step.get(identity(step), [])
+            found = self._by_step.get(step.origin, [])
             if not found:
                 raise BuildError(
                     f"graph {self.builder.name!r}: after({step.name}) comes before any call of {step}; "
@@ -86,12 +86,6 @@ class Tracer:
             f"graph {self.builder.name!r}: after({called(target)}): it takes tasks that were called before, "
             "and what their calls gave"
         )
-
-
-def identity(step: Step[..., Any]) -> object:
-    """What all calls of one task have in common; a method is made a task anew each time it is looked up."""
-    function = getattr(step, "fn", None)
-    return function if inspect.ismethod(function) else id(step.origin)
 
 
 _AWAITS = (

@@ -57,6 +57,10 @@ class Value(ABC):
         """Itself and all that it is made of."""
         yield self
 
+    def by_name(self) -> Mapping[str, Value]:
+        """The arguments that it makes; of a payload that is one value, that one under no name."""
+        return {"": self}
+
 
 class Constant(Value):
     """A value that is the same in each run."""
@@ -139,6 +143,9 @@ class Arguments(Value):
 
     def __init__(self, values: Mapping[str, Value]) -> None:
         self.values: Mapping[str, Value] = values
+
+    def by_name(self) -> Mapping[str, Value]:
+        return self.values
 
     def get(self, run: Run) -> dict[str, Any]:
         return {name: value.get(run) for name, value in self.values.items()}
