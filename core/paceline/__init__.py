@@ -76,7 +76,6 @@ if TYPE_CHECKING:
     from ._report_parts import (
         AttemptReport as AttemptReport,
         CriticalPath as CriticalPath,
-        EdgeReport as EdgeReport,
         ErrorReport as ErrorReport,
         GroupReport as GroupReport,
         LaneReport as LaneReport,
@@ -85,6 +84,7 @@ if TYPE_CHECKING:
         RunTotals as RunTotals,
         TaskReport as TaskReport,
     )
+    from ._report_text import STATUS_MARKS as STATUS_MARKS
     from ._sinks import (
         CallbackSink as CallbackSink,
         LoggingSink as LoggingSink,
@@ -98,6 +98,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "STATUS_MARKS",
     "AbandonedAttempt",
     "Attempt",
     "AttemptReport",
@@ -114,7 +115,6 @@ __all__ = [
     "Dag",
     "DeadlineExceeded",
     "Edge",
-    "EdgeReport",
     "Ended",
     "Engine",
     "EngineNotOpen",
@@ -202,6 +202,7 @@ __all__ = [
 
 # Loaded when first asked for: with them importing paceline would take half as long again.
 _LATER = {
+    "STATUS_MARKS": "_report_text",
     "AbandonedAttempt": "_snapshot",
     "AttemptReport": "_report_parts",
     "Call": "_graphs._steps",
@@ -210,7 +211,6 @@ _LATER = {
     "CriticalPath": "_report_parts",
     "Dag": "_graphs._dag",
     "Edge": "_graphs._edge",
-    "EdgeReport": "_report_parts",
     "ErrorReport": "_report_parts",
     "Flow": "_graphs._flow",
     "From": "_graphs._symbols",

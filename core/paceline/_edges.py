@@ -26,6 +26,7 @@ def as_edge(run: Run, what: object) -> Edge:
     """
     needs_success = not isinstance(what, Ended)
     target = what.of if isinstance(what, Ended) else what
+    target = getattr(target, "handle", target)  # of a run, or of a call in a flow
     node: Record | GroupRecord
     if isinstance(target, Handle):
         node = record_of(target)

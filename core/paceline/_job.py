@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, cast
 
+from ._errors import JobError
 from ._usage import Usage
 
 __all__ = [
@@ -128,9 +129,20 @@ def _text(error: BaseException) -> str:
         return f"<no message: its __str__ raised {type(broken).__name__}>"
 
 
+_PASSED_ON = "\nThe above exception was the direct cause of the following exception, through other jobs:\n\n"
+
+
 def _traceback(error: BaseException) -> str:
     try:
-        return "".join(traceback.format_exception(error))
+        if not isinstance(error, JobError):
+            return "".join(traceback.format_exception(error))
+        # Passed on from job to job: each level would tell all below it again. The first is told, then this.
+        first: BaseException = error
+        while isinstance(first, JobError) and first.__cause__ is not None:
+            first = first.__cause__
+        told = [*traceback.format_exception(first), _PASSED_ON] if first is not error else []
+        lines = ["Traceback (most recent call last):\n", *traceback.format_tb(error.__traceback__)]
+        return "".join([*told, *lines, "{}: {}\n".format(*describe(error))])
     except Exception as broken:  # noqa: BLE001 - nor one whose notes or attributes fail
         return f"<no traceback: formatting it raised {type(broken).__name__}>"
 

@@ -184,14 +184,18 @@ class Record(Entry):
 
     def result(self) -> JobResult:
         """What became of it so far."""
-        job = self.job
+        job, attempts, error = self.job, self.attempts(), None
+        if self.error is not None:
+            told = attempts[-1].error if attempts else None
+            same = told is not None and told.exception is self.error
+            error = told if same else ErrorInfo.of(self.error)
         return JobResult(
             id=job.id,
             name=job.name,
             status=self.current_status(),
             output=self.output,
-            error=None if self.error is None else ErrorInfo.of(self.error),
-            attempts=self.attempts(),
+            error=error,
+            attempts=attempts,
             usage=self.usage,
             lane=job.lane,
             group=job.group,
@@ -232,6 +236,8 @@ class Record(Entry):
 
 
 def _said(error: BaseException) -> str:
+    while isinstance(error, JobError) and isinstance(error.__cause__, JobError):
+        error = error.__cause__  # passed on from job to job: only the first has more to say than "failed"
     kind, message = describe(error)
     return f"{kind}: {message}" if message else kind
 

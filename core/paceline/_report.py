@@ -2,18 +2,17 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, final
 
 from pydantic import Field, SerializerFunctionWrapHandler, field_serializer
 
+from ._graphs._edge import Edge
 from ._job import ErrorInfo, JobResult, Status
 from ._plain import plain
 from ._report_parts import (
     BODIES,
     CriticalPath,
-    EdgeLike,
-    EdgeReport,
     ErrorReport,
     GroupReport,
     LaneReport,
@@ -75,7 +74,7 @@ class RunReport(Part):
     longest_wait: LongestWait | None = None
     lanes: dict[str, LaneReport] = Field(default_factory=dict[str, LaneReport])
     groups: dict[str, GroupReport] = Field(default_factory=dict[str, GroupReport])
-    edges: tuple[EdgeReport, ...] = ()
+    edges: tuple[Edge, ...] = ()
     tasks: dict[str, TaskReport] = Field(default_factory=dict[str, TaskReport])
 
     @classmethod
@@ -96,17 +95,27 @@ class RunReport(Part):
         """Whether every job succeeded."""
         return self.state == "succeeded"
 
+    @property
+    def untold_error(self) -> ErrorReport | None:
+        """The error of the graph or flow itself, unless it is that of a task, which tells it."""
+        error = self.error
+        if error is None:
+            return None
+        told = (task.error for task in self.tasks.values() if task.error is not None)
+        same = any((each.type, each.message) == (error.type, error.message) for each in told)
+        return None if same else error
+
     def to_mermaid(self) -> str:
         """Draw what ran as a Mermaid flowchart, coloured by status, edges labelled with what they carry."""
         from ._graphs._drawing import mermaid
 
-        return mermaid(self.name, self.tasks, self._drawn(), status=self._status())
+        return mermaid(self.name, self.tasks, self._drawn(), self._bodies(), self._status())
 
     def to_dot(self) -> str:
         """Draw what ran as a graph for Graphviz, coloured by status, edges labelled with what they carry."""
         from ._graphs._drawing import dot
 
-        return dot(self.name, self.tasks, self._drawn(), status=self._status())
+        return dot(self.name, self.tasks, self._drawn(), self._bodies(), self._status())
 
     def __str__(self) -> str:
         return write_report(self)
@@ -118,13 +127,20 @@ class RunReport(Part):
     def _status(self) -> dict[str, Status]:
         return {name: task.status for name, task in self.tasks.items()}
 
-    def _drawn(self) -> Sequence[EdgeReport]:
-        """The edges, or, for jobs that are no graph's, the order in which they waited for one another."""
-        return self.edges or tuple(
-            EdgeReport(source=source, target=name, data=False)
+    def _bodies(self) -> dict[str, str | None]:
+        return {name: task.body for name, task in self.tasks.items()}
+
+    def _drawn(self) -> list[Edge]:
+        """The edges, and where there are none (among a flow's calls, in a group) what came after what."""
+        known = {(edge.source, edge.target) for edge in self.edges}
+        ordered = [
+            Edge(source, name, data=False)
             for name, task in self.tasks.items()
             for source in task.after
-        )
+            # What items of maps wait for lies elsewhere; the edges between the maps say as much.
+            if (source, name) not in known and source in self.tasks and self.tasks[source].body == task.body
+        ]
+        return [*self.edges, *ordered]
 
 
 @final
@@ -191,7 +207,7 @@ class RunTally:
         state: Status | None = None,
         output: Any = None,
         error: BaseException | None = None,
-        edges: Iterable[EdgeLike] = (),
+        edges: Iterable[Edge] = (),
         ordered: bool = False,
     ) -> RunReport:
         """Report on what came so far.
@@ -218,7 +234,7 @@ class RunTally:
                 name: GroupReport(status=sums.state(), lane=lane, totals=sums.totals())
                 for name, (lane, sums) in self._groups.items()
             },
-            edges=tuple(map(EdgeReport.of, edges)),
+            edges=tuple(edges),
             tasks=tasks,
         )
 
@@ -304,18 +320,18 @@ def _width(tasks: Mapping[str, TaskReport]) -> int:
     return most_at_once(
         (attempt.started, math.inf if attempt.ended is None else attempt.ended)
         for task in tasks.values()
-        if task.role not in BODIES
+        if not task.is_body
         for attempt in task.attempts
     )
 
 
 def _critical_path(tasks: Mapping[str, TaskReport], ordered: bool) -> CriticalPath | None:
     after = {name: task.after for name, task in tasks.items() if task.after}
-    bodies = {name for name, task in tasks.items() if task.role in BODIES}
+    bodies = {name for name, task in tasks.items() if task.is_body}
     if not after and not ordered and len(tasks) - len(bodies) != 1:
         return None
     ended = {name: task.ended for name, task in tasks.items() if task.ended is not None}
-    names = critical_path(after, ended, bodies)
+    names = critical_path(after, ended, bodies, {name: task.body for name, task in tasks.items()})
     if not names:
         return None
     path = [tasks[name] for name in names]
@@ -329,7 +345,7 @@ def _critical_path(tasks: Mapping[str, TaskReport], ordered: bool) -> CriticalPa
 
 
 def _longest_wait(tasks: Mapping[str, TaskReport]) -> LongestWait | None:
-    waits = ((task.waited, name) for name, task in tasks.items() if task.waited and task.role not in BODIES)
+    waits = ((task.waited, name) for name, task in tasks.items() if task.waited and not task.is_body)
     seconds, name = max(waits, key=lambda wait: wait[0], default=(0.0, None))
     if seconds < _NO_WAIT:
         return None

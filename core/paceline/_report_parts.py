@@ -1,7 +1,7 @@
-"""The parts of a report: errors, attempts, questions, tasks, edges and sums, as pydantic models."""
+"""The parts of a report: errors, attempts, questions, tasks and sums, as pydantic models."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Protocol, Self
+from typing import Any, ClassVar, Final, Self
 
 from pydantic import (
     AliasChoices,
@@ -20,7 +20,6 @@ __all__ = [
     "BODIES",
     "AttemptReport",
     "CriticalPath",
-    "EdgeReport",
     "ErrorReport",
     "GroupReport",
     "LaneReport",
@@ -41,12 +40,14 @@ BODIES: Final[frozenset[Role]] = frozenset({"graph", "flow", "map"})
 class NodeTimes:
     """What a graph run knows of a job and its result does not.
 
-    `name` is its name in the report, `after` the names of what it waited for, `accepted` and `ready` the
+    `name` is its name in the report, `body` that of the graph, flow or map below the run's own that it lies
+    in, if any, `after` the names of what it waited for, `accepted` and `ready` the
     wall times, in epoch seconds, at which it was accepted and at which all its inputs were there, and
     `waited_for` what held it after that, in words.
     """
 
     name: str
+    body: str | None = None
     after: tuple[str, ...] = ()
     accepted: float | None = None
     ready: float | None = None
@@ -79,18 +80,29 @@ class Part(BaseModel):
 
 
 class ErrorReport(Part):
-    """An error as text."""
+    """An error as text; and `exception` itself, in the process that raised it: it is not written."""
 
     type: str
     message: str
     traceback: str = ""
+    exception: Any = Field(default=None, exclude=True, repr=False)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ErrorReport):
+            return NotImplemented
+        mine, its = (self.type, self.message, self.traceback), (other.type, other.message, other.traceback)
+        return mine == its
+
+    __hash__ = None  # type: ignore[assignment]  # as for any model that is equal by its fields
 
     @classmethod
     def of(cls, error: ErrorInfo | None) -> "ErrorReport | None":
         """Describe what went wrong, if anything did."""
         if error is None:
             return None
-        return cls(type=error.type, message=error.message, traceback=error.traceback)
+        return cls(
+            type=error.type, message=error.message, traceback=error.traceback, exception=error.exception
+        )
 
 
 class AttemptReport(Part):
@@ -147,8 +159,10 @@ class TaskReport(Part):
     and `ended` when its last one ended, in epoch seconds. `output` is the object itself; written as JSON it
     becomes plain data, and is that when read back.
 
-    `after` names the tasks that it waited for: a graph's edges, and for a follower its primer. What follows
-    is known of graphs only: `accepted` is when it was submitted and `ready` when all its inputs were there,
+    `body` names the task that it is a part of: the nested graph or flow, or the map of which it is an item;
+    None where that is the run itself. `after` names the tasks that it waited for: a graph's edges, for a call
+    in a flow the one that had ended last when it was made, and for a follower its primer. What follows is
+    known of graphs and flows only: `accepted` is when it was submitted and `ready` when all its inputs were there,
     in epoch seconds; `waited` are the seconds from then until its first attempt, and `waited_for` says what
     held it.
     """
@@ -161,6 +175,7 @@ class TaskReport(Part):
     group: str | None = None
     role: Role = "job"
     index: int = 0
+    body: str | None = None
     after: tuple[str, ...] = ()
     accepted: float | None = None
     ready: float | None = None
@@ -190,6 +205,7 @@ class TaskReport(Part):
                 "group": result.group,
                 "role": result.role,
                 "index": _index(result),
+                "body": None if node is None else node.body,
                 "after": () if node is None else node.after,
                 "accepted": None if node is None else node.accepted,
                 "ready": ready,
@@ -206,54 +222,17 @@ class TaskReport(Part):
             _TASK_FIELDS,
         )
 
+    @property
+    def is_body(self) -> bool:
+        """Whether it is a graph, flow or map: listed, but not counted, as the tasks in it are."""
+        return self.role in BODIES
+
     @field_serializer("output", mode="wrap", when_used="json")
     def _as_plain(self, value: Any, handler: SerializerFunctionWrapHandler) -> Any:  # noqa: ARG002
         return plain(value)
 
 
 _TASK_FIELDS: Final = set(TaskReport.__annotations__)
-
-
-class EdgeLike(Protocol):
-    """An edge of a graph, before or after a run."""
-
-    @property
-    def source(self) -> str:
-        """The name of the task that gives."""
-        ...
-
-    @property
-    def target(self) -> str:
-        """The name of the task that waits."""
-        ...
-
-    @property
-    def key(self) -> str | None:
-        """What of the output it carries, where that is not the whole."""
-        ...
-
-    @property
-    def data(self) -> bool:
-        """Whether it carries a value, or order only."""
-        ...
-
-
-class EdgeReport(Part):
-    """An edge of the graph that ran.
-
-    `key` is what it carries of the source's output, as people write it (`users[0].name`), or None for the
-    whole of it; `data` is False where it says only that the target comes after.
-    """
-
-    source: str
-    target: str
-    key: str | None = None
-    data: bool = True
-
-    @classmethod
-    def of(cls, edge: EdgeLike) -> "EdgeReport":
-        """Describe an edge."""
-        return cls(source=edge.source, target=edge.target, key=edge.key, data=edge.data)
 
 
 class CriticalPath(Part):

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from reprlib import Repr
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from ._job import Status
 
 if TYPE_CHECKING:
     from ._report import RunReport
     from ._report_parts import RunTotals, TaskReport
 
-__all__ = ["one_line", "path_line", "write_report"]
+__all__ = ["STATUS_MARKS", "one_line", "path_line", "write_report"]
+
+STATUS_MARKS: Final[Mapping[Status, str]] = {
+    "succeeded": "✔",
+    "failed": "✘",
+    "cancelled": "⊘",
+    "skipped": "○",
+    "suspended": "‖",
+    "running": "▸",
+    "waiting": "…",
+}
+"""One sign for each status, for pictures and terminals."""
 
 _TROUBLES = 10
 _TASKS = 20
@@ -145,9 +158,9 @@ def _lanes(report: RunReport) -> Iterator[str]:
 
 
 def _troubles(report: RunReport) -> Iterator[str]:
-    told = {(task.error.type, task.error.message) for task in report.tasks.values() if task.error is not None}
-    if report.error is not None and (report.error.type, report.error.message) not in told:
-        yield one_line(f"error: {report.error.type}: {report.error.message}")
+    error = report.untold_error
+    if error is not None:
+        yield one_line(f"error: {error.type}: {error.message}")
     troubled = [(name, task) for name, task in report.tasks.items() if _is_trouble(task)]
     for name, task in troubled[:_TROUBLES]:
         said = ""

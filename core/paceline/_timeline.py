@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["critical_path", "enclosing", "most_at_once"]
+__all__ = ["critical_path", "most_at_once"]
 
 
 def most_at_once(intervals: Iterable[tuple[float, float]]) -> int:
@@ -34,49 +34,44 @@ def most_at_once(intervals: Iterable[tuple[float, float]]) -> int:
     )
 
 
-def enclosing(name: str) -> str | None:
-    """The name of the body that a node lies in: `pages` for `pages[3]`, `inner` for `inner/load`.
-
-    None where a name tells of none. A name that a user chose may have a slash too: look whether it exists.
-    """
-    if name.endswith("]"):
-        body, bracket, index = name[:-1].rpartition("[")
-        if body and bracket and index.isdecimal():
-            return body
-    return name.rpartition("/")[0] or None
-
-
 def critical_path(
-    after: Mapping[str, Sequence[str]], ended: Mapping[str, float], bodies: Collection[str]
+    after: Mapping[str, Sequence[str]],
+    ended: Mapping[str, float],
+    bodies: Collection[str] = (),
+    body_of: Mapping[str, str | None] | None = None,
 ) -> list[str]:
     """The task that ended last, before it the last of what it waited for, and so on; the first one first.
 
-    `after` and `ended` hold the tasks and bodies that ended. A body stands for the last of the tasks in it,
-    and a task that waits for nothing of its body's waits for what the body waited for. Of those that ended
-    at the same time the last in `ended` counts.
+    `after` and `ended` hold the tasks and bodies that ended, `body_of` the body that each lies in. A body
+    stands for the last of the tasks in it, and a task that waits for nothing of its body's waits for what the
+    body waited for. Of those that ended at the same time the last in `ended` counts.
     """
-    return _Walk(after, ended, bodies).path()
+    return _Walk(after, ended, bodies, body_of or {}).path()
 
 
 class _Walk:
-    __slots__ = ("_after", "_bodies", "_last", "_rank")
+    __slots__ = ("_after", "_bodies", "_body_of", "_last", "_rank")
 
     def __init__(
-        self, after: Mapping[str, Sequence[str]], ended: Mapping[str, float], bodies: Collection[str]
+        self,
+        after: Mapping[str, Sequence[str]],
+        ended: Mapping[str, float],
+        bodies: Collection[str],
+        body_of: Mapping[str, str | None],
     ) -> None:
         self._after = after
         self._bodies = bodies
+        self._body_of = body_of
         self._rank = {name: place for place, name in enumerate(sorted(ended, key=ended.__getitem__))}
         leaves = (name for name in self._rank if name not in bodies) if bodies else ()
         # Of the tasks in a body the one that ended last: they come in the order of their ends.
         self._last = {body: leaf for leaf in leaves for body in self._around(leaf)}
 
     def _around(self, name: str) -> Iterator[str]:
-        body = enclosing(name)
+        body = self._body_of.get(name)
         while body is not None:
-            if body in self._bodies:
-                yield body
-            body = enclosing(body)
+            yield body
+            body = self._body_of.get(body)
 
     def path(self) -> list[str]:
         current = next((name for name in reversed(self._rank) if name not in self._bodies), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast, final, get_args, overload
 
@@ -62,7 +63,8 @@ class Dag(Composite[P, R]):
         self._function: Callable[..., Any] | None = None
         self._declared: dict[str, Declared] = {}
         self._graph: Graph | None = None
-        self._building = False
+        self._building: int | None = None
+        """The thread that builds it."""
 
     # Writing one by hand.
 
@@ -119,15 +121,16 @@ class Dag(Composite[P, R]):
         if self.origin is not self:
             return cast("Dag[..., Any]", self.origin).build()
         if self._graph is None:
-            if self._building:
+            if self._building == threading.get_ident():
                 raise BuildError(
                     f"graph {self.name!r} contains itself, and would have no end: recursion needs a @flow"
                 )
-            self._building = True
+            # Two threads may build it at the same time: each gets a whole graph, and the last one stays.
+            self._building = threading.get_ident()
             try:
                 self._graph = self._built()
             finally:
-                self._building = False
+                self._building = None
         return self._graph
 
     def _built(self) -> Graph:
@@ -191,7 +194,7 @@ class Dag(Composite[P, R]):
             UnknownName: if it asks for a target, lane or executor that is not there.
             EngineNotOpen, WrongLoop: as for `engine.submit`.
         """
-        run = engine._open(f"starting {self}")
+        run = self._run_of(engine)
         return await self._begin(run, inputs, named, targets, on_failure, max_running)
 
     async def run(

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from paceline._job import Status
-from paceline._timeline import enclosing
+from paceline._report_text import STATUS_MARKS
 
 if TYPE_CHECKING:
-    from paceline._report_parts import EdgeLike
+    from ._edge import Edge
 
 __all__ = ["dot", "mermaid"]
 
@@ -26,15 +26,6 @@ _ITEMS, _NODES = 12, 100
 """Items of a map, and nodes of a nested graph or flow, that are drawn; the others are one node together."""
 _FONT: Final = 'fontname="Helvetica,Arial,sans-serif"'
 
-_MARKS: Final[Mapping[Status, str]] = {
-    "succeeded": "✔",
-    "failed": "✘",
-    "cancelled": "⊘",
-    "skipped": "○",
-    "suspended": "‖",
-    "running": "▸",
-    "waiting": "…",
-}
 _COLOURS: Final[Mapping[Status, tuple[str, str]]] = {
     "succeeded": ("#dcf2e0", "#2e7d32"),
     "failed": ("#fbdcdc", "#c62828"),
@@ -50,17 +41,17 @@ _COLOURS: Final[Mapping[Status, tuple[str, str]]] = {
 def mermaid(
     name: str | None,
     nodes: Iterable[str],
-    edges: Iterable[EdgeLike],
-    *,
+    edges: Iterable[Edge],
+    bodies: Mapping[str, str | None] | None = None,
     status: Mapping[str, Status] | None = None,
 ) -> str:
     """Draw a graph as a Mermaid flowchart, from left to right.
 
     Arrows are solid where they carry a value, and labelled with the part of it that they carry; dotted where
-    they say only what comes after. With `status` nodes have its colour and mark. GitHub draws a block of
-    type `mermaid` of up to 500 edges.
+    they say only what comes after. `bodies` tells of nodes which other node they lie in. With `status` nodes
+    have its colour and mark. GitHub draws a block of type `mermaid` of up to 500 edges.
     """
-    outline = _Outline(nodes, edges, status or {})
+    outline = _Outline(nodes, edges, bodies or {}, status or {})
     lines = [] if name is None else ["---", f"title: {json.dumps(_clean(name), ensure_ascii=False)}", "---"]
     lines.append("flowchart LR")
     for depth, shape, closes in outline.walk():
@@ -91,12 +82,12 @@ def mermaid(
 def dot(
     name: str | None,
     nodes: Iterable[str],
-    edges: Iterable[EdgeLike],
-    *,
+    edges: Iterable[Edge],
+    bodies: Mapping[str, str | None] | None = None,
     status: Mapping[str, Status] | None = None,
 ) -> str:
     """Draw a graph in DOT, the language of Graphviz (`dot -Tsvg`), from left to right; as in `mermaid`."""
-    outline = _Outline(nodes, edges, status or {})
+    outline = _Outline(nodes, edges, bodies or {}, status or {})
     lines = ["digraph {"]
     if name is not None:
         lines.append(f'    label="{_dot_text(_clean(name))}" labelloc=t')
@@ -136,6 +127,9 @@ class _Shape:
     """A node, or (if something lies in it) a frame."""
 
     id: str
+    name: str
+    own: str
+    """Its name in the frame."""
     label: str
     frame: _Shape | None
     status: Status | None = None
@@ -160,7 +154,13 @@ class _Shape:
 class _Outline:
     """What is drawn: which node lies in which frame, what is left out, and what each is called."""
 
-    def __init__(self, names: Iterable[str], edges: Iterable[EdgeLike], status: Mapping[str, Status]) -> None:
+    def __init__(
+        self,
+        names: Iterable[str],
+        edges: Iterable[Edge],
+        bodies: Mapping[str, str | None],
+        status: Mapping[str, Status],
+    ) -> None:
         self._edges = tuple(edges)
         self._status = status
         named = dict.fromkeys(names)
@@ -170,7 +170,11 @@ class _Outline:
         self._taken: set[str] = set()
         self._by_name: dict[str, _Shape] = {}
         self._top: list[_Shape] = []
-        self._place(list(named))
+        members: dict[str | None, list[str]] = {}
+        for name in named:
+            body = bodies.get(name)
+            members.setdefault(body if body in named else None, []).append(name)
+        self._place(members)
         self.shapes: list[_Shape] = [shape for _, shape, closes in self.walk() if not closes]
 
     def walk(self) -> Iterator[tuple[int, _Shape, bool]]:
@@ -183,7 +187,7 @@ class _Outline:
                 left.append((depth, shape, True))
                 left += [(depth + 1, each, False) for each in reversed(shape.inner)]
 
-    def edges(self) -> Iterator[tuple[_Shape, _Shape, EdgeLike]]:
+    def edges(self) -> Iterator[tuple[_Shape, _Shape, Edge]]:
         """What is connected; not a frame with what lies in it, which no tool can draw, and nothing twice."""
         seen: set[tuple[str, str, str | None, bool]] = set()
         for edge in self._edges:
@@ -194,12 +198,7 @@ class _Outline:
             seen.add(told)
             yield source, target, edge
 
-    def _place(self, names: list[str]) -> None:
-        known = set(names)
-        around = {name: next((each for each in _bodies(name) if each in known), None) for name in names}
-        members: dict[str | None, list[str]] = {}
-        for name in names:
-            members.setdefault(around[name], []).append(name)
+    def _place(self, members: Mapping[str | None, list[str]]) -> None:
         left: list[tuple[str | None, _Shape | None]] = [(None, None)]
         while left:
             body, frame = left.pop()
@@ -209,7 +208,7 @@ class _Outline:
                 frame.is_map = any(name.startswith(f"{body}[") for name in inside)
                 shown = self._shown(inside, _ITEMS if frame.is_map else _NODES)
             for name in shown:
-                shape = self._shape(name, body, frame)
+                shape = self._shape(name, frame)
                 self._by_name[name] = shape
                 left.append((name, shape))
             if frame is not None and len(shown) < len(inside):
@@ -226,7 +225,7 @@ class _Outline:
 
     def _leave_out(self, names: list[str], members: Mapping[str | None, list[str]], frame: _Shape) -> None:
         statuses: set[Status | None] = {self._status.get(name) for name in names}
-        rest = self._shape(f"… {len(names):,} more", None, frame)
+        rest = self._shape(f"… {len(names):,} more", frame)
         rest.status = statuses.pop() if len(statuses) == 1 else None
         left = list(names)
         while left:
@@ -234,11 +233,11 @@ class _Outline:
             self._by_name[name] = rest
             left += members.get(name, [])
 
-    def _shape(self, name: str, body: str | None, frame: _Shape | None) -> _Shape:
+    def _shape(self, name: str, frame: _Shape | None) -> _Shape:
         status = self._status.get(name)
-        own = name if body is None else _own_name(name, body)
-        label = _short(own) if status is None else f"{_MARKS[status]} {_short(own)}"
-        shape = _Shape(self._id(name), label, frame, status)
+        own = name if frame is None else _own_name(name, frame)
+        label = _short(own) if status is None else f"{STATUS_MARKS[status]} {_short(own)}"
+        shape = _Shape(self._id(name), name, own, label, frame, status)
         (self._top if frame is None else frame.inner).append(shape)
         return shape
 
@@ -253,17 +252,12 @@ class _Outline:
         return found
 
 
-def _own_name(name: str, body: str) -> str:
+def _own_name(name: str, frame: _Shape) -> str:
     """What a node is called in a frame: `load` for `inner/load`, `pages[3]` for `inner/pages[3]`."""
-    rest = name[len(body) :]
-    return rest.removeprefix("/") if rest.startswith("/") else body.rpartition("/")[2] + rest
-
-
-def _bodies(name: str) -> Iterator[str]:
-    body = enclosing(name)
-    while body is not None:
-        yield body
-        body = enclosing(body)
+    if not name.startswith(frame.name):
+        return name
+    rest = name[len(frame.name) :]
+    return rest.removeprefix("/") if rest.startswith("/") else frame.own + rest
 
 
 def _clean(text: str) -> str:

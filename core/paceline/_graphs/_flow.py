@@ -78,7 +78,7 @@ class Flow(Composite[P, R]):
             TypeError: if the arguments do not fit.
             EngineNotOpen, WrongLoop: as for `engine.submit`.
         """
-        run = engine._open(f"starting {self}")
+        run = self._run_of(engine)
         return await self._start(run, self.body(), self.bind((), self._merged(inputs, named)), max_running)
 
     async def run(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -32,44 +32,53 @@ async def report_of(root: Record) -> RunReport:
     """
     names: dict[Record, str] = {}
     tally = RunTally()
-    edges = list(_edges(root, ""))
-    for number, (name, record, after) in enumerate(walk(root), 1):
+    graphs = [root]
+    for number, (name, record, after, body) in enumerate(walk(root), 1):
         if not number % BREATH:
             await asyncio.sleep(0)
         names.setdefault(record, name)
-        above = tuple(names[each] for each in after if each in names)
-        tally.add(record.result(), node=_times(name, record, after, above))
-        edges.extend(_edges(record, f"{name}/"))
-    body = root.body
-    by_tasks = isinstance(body, LiveGraph) and (
-        root.status in {None, "succeeded"} or body.culprit is not None
+        node = _times(name, record, after)
+        node.body = names.get(body)
+        node.after = tuple(names[each] for each in after if each in names)
+        tally.add(record.result(), node=node)
+        if isinstance(record.body, LiveGraph):
+            graphs.append(record)
+    graph = root.body
+    by_tasks = isinstance(graph, LiveGraph) and (
+        root.status in {None, "succeeded"} or graph.culprit is not None
     )
     return tally.report(
         name=root.job.name,
         run_id=root.run.id,
         state=None if by_tasks else root.current_status(),
         output=root.output,
-        edges=edges,
+        edges=[edge for each in graphs for edge in _edges(each, names)],
         error=root.error,
-        ordered=isinstance(body, LiveGraph),
+        ordered=isinstance(graph, LiveGraph),
     )
 
 
-def _edges(record: Record, prefix: str) -> Iterator[Edge]:
-    if isinstance(record.body, LiveGraph):
-        for edge in record.body.edges():
-            yield replace(edge, source=prefix + edge.source, target=prefix + edge.target) if prefix else edge
+def _edges(graph: Record, names: Mapping[Record, str]) -> Iterator[Edge]:
+    """The edges between those of its nodes that are told of, by their names in the report."""
+    body = graph.body
+    if not isinstance(body, LiveGraph):
+        return
+    told = {name: names[record] for name, record, _ in body.children() if record in names}
+    for edge in body.edges():
+        source, target = told.get(edge.source), told.get(edge.target)
+        if source is not None and target is not None:
+            as_told = (source, target) == (edge.source, edge.target)
+            yield edge if as_told else replace(edge, source=source, target=target)
 
 
-def _times(name: str, record: Record, after: tuple[Record, ...], above: tuple[str, ...]) -> NodeTimes:
+def _times(name: str, record: Record, after: tuple[Record, ...]) -> NodeTimes:
     wall = record.run.hooks.wall
     ready = wall(max([record.accepted, *(each.ended for each in after if each.ended is not None)]))
     if record.started is None:
-        return NodeTimes(name=name, after=above, accepted=wall(record.accepted))
+        return NodeTimes(name=name, accepted=wall(record.accepted))
     started = record.earlier[0].started if record.earlier else wall(record.started)
     return NodeTimes(
         name=name,
-        after=above,
         accepted=wall(record.accepted),
         ready=ready,
         waited_for=_held(record) if started - ready > _AT_ONCE else None,

@@ -6,7 +6,7 @@ import asyncio
 from abc import abstractmethod
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, final
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeAlias, TypeVar, cast, final
 
 from paceline._checks import count
 from paceline._errors import BuildError, PacelineError
@@ -20,7 +20,7 @@ from ._in_place import in_engine
 from ._steps import Step
 
 if TYPE_CHECKING:
-    from paceline._bodies import Body, Child
+    from paceline._bodies import Body
     from paceline._engine import Engine
     from paceline._executor import ExecutorLike
     from paceline._record import Record
@@ -31,6 +31,9 @@ __all__ = ["Composite", "GraphRun", "walk"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+Below: TypeAlias = "tuple[str, Record, tuple[Record, ...], Record]"
+"""A job below a body: its name from there, the job, the jobs that it came after, the body that it lies in."""
 
 _SLOTS = 8
 """Of an engine that is opened for one run, unless more jobs than that may run."""
@@ -83,12 +86,19 @@ class Composite(Step[P, R]):
                 f"{self}: run_id= names the run of an engine of its own; this engine has an id"
             )
         if engine is not None:
-            return await _to_report(await start(engine._open(f"running {self}")))
+            return await _to_report(await start(self._run_of(engine)))
         if live is not None and inside:
             return await _to_report(await start(live.run))
         at_once = max_running or self.options.get("max_running") or 0
         async with Engine(slots=max(_SLOTS, at_once), run_id=run_id) as own:
             return await _to_report(await start(own._open(f"running {self}")))
+
+    def _run_of(self, engine: Engine) -> Run:
+        """What is open of an engine; refuses an input that is given in its place."""
+        opened = getattr(engine, "_open", None)
+        if opened is None:
+            raise TypeError(f"{self}: the engine comes first, and inputs go by name; {engine!r} is no Engine")
+        return cast("Run", opened(f"running {self}"))
 
     def _merged(self, inputs: Mapping[str, Any] | None, named: Mapping[str, Any]) -> dict[str, Any]:
         both = [name for name in named if inputs is not None and name in inputs]
@@ -144,16 +154,12 @@ class GraphRun(Generic[R]):
     @property
     def tasks(self) -> dict[str, Handle]:
         """The jobs that it has started so far, by name; those of nested ones as `outer/inner`."""
-        found: dict[str, Handle] = {}
-        for name, record, _ in walk(self._record):
-            known = name not in found
-            found[name if known else record.job.key or record.job.id] = Handle(record)
-        return found
+        return {name: Handle(record) for name, record, _, _ in walk(self._record)}
 
     @property
     def questions(self) -> dict[str, tuple[Question, ...]]:
         """What it waits to be told, by the id of the job that asks: `engine.reply(job_id, answer)`."""
-        asking = [self._record, *(record for _, record, _ in walk(self._record))]
+        asking = [self._record, *(record for _, record, _, _ in walk(self._record))]
         return {record.job.id: record.questions for record in asking if record.questions}
 
     def cancel(self, reason: str = "cancelled by its caller") -> bool:
@@ -173,7 +179,7 @@ class GraphRun(Generic[R]):
     async def as_completed(self) -> AsyncGenerator[JobResult, None]:
         """Yield the result of each of its jobs, nested ones included, as it ends or is suspended."""
         record, run = self._record, self._record.run
-        ready: deque[Record] = deque(each for _, each, _ in walk(record) if each.resting)
+        ready: deque[Record] = deque(each for _, each, _, _ in walk(record) if each.resting)
         wake = asyncio.Event()
         wake.set()
         live = waiting(run)
@@ -210,12 +216,21 @@ def _stop_telling(record: Record, tell: Callable[[], object]) -> None:
         record.on_rest.remove(tell)
 
 
-def walk(root: Record) -> Iterator[Child]:
-    """All jobs below a body, with their names from there: `name`, `name[0]`, `outer/inner`."""
-    stack: list[Iterator[Child]] = [_below(root, "")]
+def walk(root: Record) -> Iterator[Below]:
+    """All jobs below a body, each with its name from there and the body that it lies in, which comes first.
+
+    Names are `name`, `name[0]`, `outer/inner`; where one is taken, because somebody chose such a name for
+    another, the key or else the id stands for it.
+    """
+    taken: set[str] = set()
+    stack: list[Iterator[Below]] = [_below(root, "")]
     while stack:
-        for name, record, after in stack[-1]:
-            yield name, record, after
+        for name, record, after, body in stack[-1]:
+            if name in taken:
+                key = record.job.key
+                name = record.job.id if key is None or key in taken else key  # noqa: PLW2901 - its other name
+            taken.add(name)
+            yield name, record, after, body
             if record.body is not None:
                 stack.append(_below(record, name))
                 break
@@ -223,9 +238,9 @@ def walk(root: Record) -> Iterator[Child]:
             stack.pop()
 
 
-def _below(record: Record, prefix: str) -> Iterator[Child]:
-    if record.body is None:
+def _below(body: Record, prefix: str) -> Iterator[Below]:
+    if body.body is None:
         return
-    between = "/" if prefix and record.body.kind != "map" else ""
-    for name, child, after in record.body.children():
-        yield prefix + between + name, child, after
+    between = "/" if prefix and body.body.kind != "map" else ""
+    for name, child, after in body.body.children():
+        yield prefix + between + name, child, after, body

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, Self, TypeVar, cast
 
@@ -107,14 +107,37 @@ PLACE: ContextVar[Place | None] = ContextVar("paceline_place", default=None)
 """The graph that is being drawn, if any."""
 
 
-class Call(Generic[R_co]):
-    """A call of a task, flow or graph: await it for what it returns."""
+class Call(Coroutine[Any, Any, R_co]):
+    """A call of a task, flow or graph: await it for what it returns.
 
-    __slots__ = ()
+    A coroutine, to all who take one: `asyncio.run(flow())`, `create_task(task())`.
+    """
+
+    __slots__ = ("_steps",)
+
+    _steps: Generator[Any, Any, R_co]
 
     def __await__(self) -> Generator[Any, Any, R_co]:
         """Wait for it."""
         raise NotImplementedError
+
+    def send(self, value: Any, /) -> Any:
+        """Take the next step, for an event loop."""
+        return self._begun().send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """Take the next step by an error, for an event loop."""
+        return self._begun().throw(*error)
+
+    def close(self) -> None:
+        """Give up whoever waits for it, as for any coroutine."""
+        if hasattr(self, "_steps"):
+            self._steps.close()
+
+    def _begun(self) -> Generator[Any, Any, R_co]:
+        if not hasattr(self, "_steps"):
+            self._steps = self.__await__()
+        return self._steps
 
     @property
     def handle(self) -> Handle:

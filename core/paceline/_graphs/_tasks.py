@@ -74,7 +74,7 @@ class Task(Step[P, R]):
         if not plain or not isinstance(executor, FunctionExecutor):
             return await in_engine(self, payload, mapped)
         live = CURRENT.get()
-        on_thread = asyncio.to_thread if live is None or not live.live else JobContext(live).on_thread
+        on_thread = _to_thread if live is None or not live.live else JobContext(live).on_thread
         return await executor.call(payload, on_thread)
 
     @overload
@@ -146,6 +146,18 @@ class FunctionExecutor:
         if self._validate:
             other._checks = self._checked  # made once, not for each look at the attribute
         return other
+
+
+async def _to_thread(call: Callable[[], object]) -> object:
+    """Run a call on a thread, outside any engine."""
+    return await asyncio.to_thread(_without_stopping, call)
+
+
+def _without_stopping(call: Callable[[], object]) -> object:
+    try:
+        return call()
+    except StopIteration as error:  # a future cannot carry it, and whoever waits would do so for ever
+        raise RuntimeError(f"the task raised {error!r}") from error
 
 
 class TaskDecorator(Protocol):

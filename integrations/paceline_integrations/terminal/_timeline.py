@@ -10,15 +10,14 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.text import Text
 
-from paceline import RunReport, TaskReport
+from paceline import STATUS_MARKS, RunReport, TaskReport
 
-from ._words import MARKS, STYLES, headline, seconds, spoken, trouble
+from ._words import STYLES, headline, seconds, spoken, trouble
 
 __all__ = ["Timeline", "report_timeline"]
 
 _RUNS, _WAITS, _HOLDS = "█", "░", "─"
 _LEGEND: Final = {_RUNS: "runs", _WAITS: "waits", _HOLDS: "holds others"}
-_BODIES: Final = ("graph", "flow", "map")
 _NARROWEST, _WIDEST_NAME = 24, 40
 
 
@@ -78,7 +77,7 @@ class _Chart:
     def lines(self) -> Iterator[Text]:
         for name, task in self._tasks.items():
             line = Text(no_wrap=True, overflow="crop")
-            line.append(f"{MARKS[task.status]} ", style=STYLES[task.status])
+            line.append(f"{STATUS_MARKS[task.status]} ", style=STYLES[task.status])
             line.append(_fitted(self._spoken[name], self._left), style="" if task.started else "dim")
             line.append(" │", style="bright_black")
             line.append_text(self._row(task))
@@ -106,7 +105,7 @@ class _Chart:
         styles = [""] * self._bars
         if task.ready is not None:
             self._paint(cells, task.ready, task.started, _WAITS)
-        runs = _HOLDS if task.role in _BODIES else _RUNS
+        runs = _HOLDS if task.is_body else _RUNS
         before = task.started
         for attempt in task.attempts:
             self._paint(cells, before, attempt.started, _WAITS)

@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from rich.text import Text
 from rich.tree import Tree
 
-from paceline import RunReport, TaskReport
+from paceline import STATUS_MARKS, RunReport, TaskReport
 
-from ._nesting import nested
-from ._words import MARKS, STYLES, failure, headline, seconds, spoken, trouble
+from ._words import STYLES, failure, headline, seconds, spoken, trouble
 
 __all__ = ["report_tree"]
 
@@ -22,10 +21,12 @@ def report_tree(report: RunReport, *, most: int = 20) -> Tree:
     At most `most` tasks of each are shown, those that did not succeed first; the others are counted.
     """
     tree = Tree(headline(report), guide_style="bright_black")
-    told = {(task.error.type, task.error.message) for task in report.tasks.values() if task.error is not None}
-    if report.error is not None and (report.error.type, report.error.message) not in told:
-        tree.add(Text(failure(report.error), style=STYLES["failed"], no_wrap=True, overflow="ellipsis"))
-    inside = nested(report.tasks)
+    error = report.untold_error
+    if error is not None:
+        tree.add(Text(failure(error), style=STYLES["failed"], no_wrap=True, overflow="ellipsis"))
+    inside: dict[str | None, list[str]] = {}
+    for name, task in report.tasks.items():
+        inside.setdefault(task.body if task.body in report.tasks else None, []).append(name)
     left: list[tuple[str | None, Tree]] = [(None, tree)]
     while left:
         body, branch = left.pop()
@@ -46,7 +47,7 @@ def _chosen(names: Sequence[str], tasks: Mapping[str, TaskReport], most: int) ->
 def _label(name: str, body: str | None, report: RunReport) -> Text:
     task = report.tasks[name]
     label = Text(no_wrap=True, overflow="ellipsis")
-    label.append(f"{MARKS[task.status]} ", style=STYLES[task.status])
+    label.append(f"{STATUS_MARKS[task.status]} ", style=STYLES[task.status])
     own = name if body is None else name.removeprefix(f"{body}/")
     label.append(spoken(own), style="" if task.status == "succeeded" else STYLES[task.status])
     if task.status != "succeeded":

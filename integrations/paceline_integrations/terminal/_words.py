@@ -8,19 +8,10 @@ from typing import Final
 
 from rich.text import Text
 
-from paceline import ErrorReport, RunReport, Status, TaskReport
+from paceline import STATUS_MARKS, ErrorReport, RunReport, Status, TaskReport
 
-__all__ = ["MARKS", "STYLES", "failure", "headline", "seconds", "spoken", "trouble"]
+__all__ = ["STYLES", "failure", "headline", "seconds", "spoken", "trouble"]
 
-MARKS: Final[Mapping[Status, str]] = {
-    "succeeded": "✔",
-    "failed": "✘",
-    "cancelled": "⊘",
-    "skipped": "○",
-    "suspended": "‖",
-    "running": "▸",
-    "waiting": "…",
-}
 STYLES: Final[Mapping[Status, str]] = {
     "succeeded": "green",
     "failed": "red",
@@ -70,7 +61,7 @@ def headline(report: RunReport) -> Text:
     """The run in one line."""
     totals = report.totals
     line = Text(no_wrap=True, overflow="ellipsis")
-    line.append(f"{MARKS[report.state]} ", style=STYLES[report.state])
+    line.append(f"{STATUS_MARKS[report.state]} ", style=STYLES[report.state])
     line.append(spoken(report.name or report.run_id or "run"), style="bold")
     line.append(f" {report.state}", style=STYLES[report.state])
     line.append(f" · {totals.succeeded:,} of {totals.jobs:,} tasks · {seconds(totals.seconds)}")
