@@ -78,9 +78,12 @@ class Body:
         record = live.record
         scope = None if record.body is None else record.body.scope
         record.questions = ()  # of an attempt that was given up while it asked
-        record.body = body = self.open(live)
+        earlier, body = record.body, self.open(live)
+        record.body = body
         if self.watchers is not None:
             body.watchers = self.watchers
+        if body.watchers is not None:
+            body.earlier = earlier
         if scope is None and self.kind != "map":
             job = record.job
             scope = Scope(self.kind, job.id, job.name, live.run.id, job.parent, job.lane, job.metadata)
@@ -102,6 +105,8 @@ class LiveBody(ABC):
         self.live: LiveAttempt = live
         self.record: Record = live.record
         self.scope: Scope | None = None
+        self.earlier: LiveBody | None = None
+        """The body of the attempt before this one, where a report is to tell of all."""
         parent = live.record.parent
         above = None if parent is None else parent.body
         self.watchers: list[Callable[[Record], object]] | None = None if above is None else above.watchers
@@ -134,7 +139,7 @@ class LiveBody(ABC):
         """A map below it has submitted its items."""
 
     def fails(self, culprit: Record) -> None:
-        """A job of it has failed for good, and so will this, unless it is tried again: tell what is around it."""
+        """A job of it has failed for good, and so will this, unless it is tried again: tell those around."""
         parent = self.record.parent
         if self.record.options.retry is None and parent is not None and parent.body is not None:
             parent.body.fails(culprit)

@@ -195,6 +195,7 @@ class Engine:
         Payloads are taken lazily: at most `window` jobs (default: twice the slots) are submitted and not yet
         yielded, so memory stays constant over any number. If taking a payload raises, the results of those
         before it are yielded first. Leaving the loop cancels what is unfinished (close it with `aclose`).
+        `max_running`: how many of them run at once, with what they start.
 
         Raises:
             ValueError, TypeError: if an option is out of range or of the wrong kind.

@@ -241,6 +241,11 @@ def open_group(run: Run, arguments: GroupArguments) -> Group:
     options = Options(arguments.options)
     if options.key is not None:
         raise ValueError(f"group {name!r}: a key names one job; members are named by their position")
+    if options.max_running is not None:
+        raise ValueError(
+            f"group {name!r}: max_running is for graphs, flows and maps; how many jobs of a group run at "
+            "once is said by policy=GroupPolicy(in_flight=...)"
+        )
     parent = run.current()
     if run.draining and parent is None:
         raise EngineNotOpen("the engine is closing and takes no more groups")

@@ -64,6 +64,8 @@ class Intake:
                 if not _same(self._keyed[known], payload):
                     raise KeyConflict(options.key, known.job.id)
                 return known
+        if options.max_running is not None:
+            self._only_for_bodies(options)
         after = self.edges(options.after) if options.after else ()
         record = self.add(payload, options, parent, self.lane(options.lane), options.key or key, after=after)
         if options.key is not None:
@@ -169,6 +171,15 @@ class Intake:
                     f"job {above.job.name!r} holds the lock {lock!r}: a job of its own would never get it"
                 )
             above = above.parent
+
+    def _only_for_bodies(self, options: Options) -> None:
+        """Refuse to cap what is below a job that is no graph or flow: it would do nothing."""
+        bound = self._run.executors.bind(options.executor)
+        if bound.body is None:
+            raise ValueError(
+                f"job: max_running is for graphs, flows and maps; {bound.name!r} is none: give its lane "
+                "max_running, or submit it in a map or flow that has it"
+            )
 
     def lane(self, name: str) -> LaneState:
         """The lane of that name, if it takes jobs."""

@@ -12,6 +12,7 @@ from ._errors import EngineNotOpen
 from ._job import JobResult
 from ._options import Options
 from ._parking import come_back, wait, waiting
+from ._scheduler import Cap
 from ._stopping import cancel
 
 if TYPE_CHECKING:
@@ -66,6 +67,9 @@ class _Mapping:
         self._name = name
         self._window = window
         self._parent = parent
+        limit, options.max_running = options.max_running, None
+        self._caps = () if limit is None else (Cap(name, limit),)
+        """Its own, on all its jobs together."""
         self._lane = run.intake.lane(options.lane)
         self._after = run.intake.edges(options.after)
         self._submitted = 0
@@ -105,7 +109,9 @@ class _Mapping:
             self._lane = run.intake.lane(self._options.lane)
         key = f"{self._name}[{self._submitted}]"
         self._submitted += 1
-        record = run.intake.add(payload, self._options, self._parent, self._lane, key, after=self._after)
+        record = run.intake.add(
+            payload, self._options, self._parent, self._lane, key, after=self._after, caps=self._caps
+        )
         self.open[record] = None
 
         def rested() -> None:

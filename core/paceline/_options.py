@@ -26,8 +26,7 @@ class JobOptions(TypedDict, total=False):
     seconds without emit, progress or usage. deadline: seconds from acceptance to end. cost: in the
     engine's unit. lock: a name; of the jobs that name the same one, at most one is under way at a time,
     from before its first attempt until its end. stream: chunks are wanted even before anybody listens.
-    config: handed to the executor. max_running: of a graph, flow or map, how many jobs below it run at
-    once; of no use to others.
+    config: handed to the executor.
     """
 
     lane: str
@@ -41,7 +40,6 @@ class JobOptions(TypedDict, total=False):
     lock: str | None
     stream: bool
     config: Any
-    max_running: int | None
 
 
 class GroupOptions(JobOptions, total=False):
@@ -57,11 +55,13 @@ class SubmitOptions(GroupOptions, total=False):
     """What may be said of a single job, besides `GroupOptions`.
 
     name: for people; default: the key, else the id. key: the same key and payload give the same job.
-    metadata: yours, kept with the result.
+    max_running: of a graph or flow, and of `engine.map`, how many jobs below it run at once; no other job
+    takes it. metadata: yours, kept with the result.
     """
 
     name: str | None
     key: str | None
+    max_running: int | None
     metadata: Mapping[str, Any] | None
 
 

@@ -162,9 +162,9 @@ class TaskReport(Part):
     `body` names the task that it is a part of: the nested graph or flow, or the map of which it is an item;
     None where that is the run itself. `after` names the tasks that it waited for: a graph's edges, for a call
     in a flow the one that had ended last when it was made, and for a follower its primer. What follows is
-    known of graphs and flows only: `accepted` is when it was submitted and `ready` when all its inputs were there,
-    in epoch seconds; `waited` are the seconds from then until its first attempt, and `waited_for` says what
-    held it.
+    known of graphs and flows only: `accepted` is when it was submitted and `ready` when all its inputs were
+    there, in epoch seconds; `waited` are the seconds from then until its first attempt, and `waited_for` says
+    what held it.
     """
 
     id: str

@@ -218,10 +218,10 @@ class Run:
 
     def _failed(self, record: Record, error: BaseException, failure: Failure, live: LiveAttempt) -> None:
         record.failures += 1
-        options = record.options
-        policy = options.retry if options.own_retry else self.settings.retry
-        if cast("Any", record.bound).body is not None and not options.own_retry:
-            policy = None  # what failed below it was tried again as often as it may be
+        policy = record.options.retry
+        # What failed below a body was tried again as often as it may be.
+        if not record.options.own_retry and cast("Any", record.bound).body is None:
+            policy = self.settings.retry
         now = self.loop.time()
         if policy is None or not failure.retryable or record.failures >= policy.attempts:
             record.error = error

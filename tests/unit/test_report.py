@@ -230,6 +230,7 @@ def ran(tally: RunTally, name: str, start: float | None, end: float | None = Non
     """Tell a tally of one node of a graph."""
     node = NodeTimes(
         name=name,
+        body=fields.pop("body", None),  # type: ignore[arg-type]  # as the tests write them
         after=fields.pop("after", ()),  # type: ignore[arg-type]  # as the tests write them
         accepted=0.0,
         ready=fields.pop("ready", start),  # type: ignore[arg-type]
@@ -244,11 +245,12 @@ def run_graph() -> RunReport:
     tally = RunTally()
     ran(tally, "load", 0.0, 1.0, usage=Usage(output_tokens=1))
     ran(tally, "inner", 1.0, 3.0, after=("load",), role="graph", usage=Usage(output_tokens=100))
-    ran(tally, "inner/clean", 1.0, 2.0)
-    ran(tally, "inner/rank", 2.0, 3.0, after=("inner/clean",))
+    ran(tally, "inner/clean", 1.0, 2.0, body="inner")
+    ran(tally, "inner/rank", 2.0, 3.0, after=("inner/clean",), body="inner")
     ran(tally, "pages", 1.0, 5.0, after=("load",), role="map")
-    ran(tally, "pages[0]", 1.0, 2.0, usage=Usage(output_tokens=10))
-    ran(tally, "pages[1]", 2.5, 5.0, ready=1.0, why="waits for a free slot", usage=Usage(output_tokens=20))
+    ran(tally, "pages[0]", 1.0, 2.0, body="pages", usage=Usage(output_tokens=10))
+    slow = {"ready": 1.0, "why": "waits for a free slot", "usage": Usage(output_tokens=20)}
+    ran(tally, "pages[1]", 2.5, 5.0, body="pages", **slow)
     ran(tally, "nothing", 5.0, 5.0, after=("pages",), role="map")
     ran(tally, "report", 5.0, 6.0, after=("inner", "nothing"))
     ran(tally, "maybe", None, after=("report",), status="skipped")
@@ -269,6 +271,8 @@ def test_a_graph_is_told_with_its_name_output_and_edges() -> None:
         ("load", "inner", None, True),
         ("load", "pages", "users", True),
     ]
+    assert report.edges[1].parameter == "page"
+    assert [task.body for task in report.tasks.values()][1:6] == [None, "inner", "inner", None, "pages"]
     assert not report.edges[-1].data
     task = report.tasks["pages[1]"]
     assert (task.name, task.accepted, task.ready, task.started, task.waited) == (
@@ -370,6 +374,7 @@ def test_a_report_draws_what_ran() -> None:
     drawn = report.to_mermaid()
     assert 'n_load -->|"users"| n_pages' in drawn
     assert "n_inner -.-> n_report" in drawn
+    assert "n_inner_clean -.-> n_inner_rank" in drawn
     assert "class n_maybe skipped" in drawn
     assert 'n_load -> n_pages_1 [label="users" lhead="cluster_n_pages"]' in report.to_dot()
     assert "n_book_primer -.-> n_book_follower_0" in run_group().to_mermaid()
@@ -382,6 +387,7 @@ def test_an_error_of_the_flow_itself_is_printed_and_one_that_a_task_tells_is_not
     assert str(own).splitlines()[-2:] == ["error: KeyError: 'hits'", "search failed: ValueError: no"]
     its = tally.report(name="agent", error=ValueError("no"))
     assert "error: " not in str(its)
+    assert (own.untold_error, its.untold_error) == (own.error, None)
     assert RunReport.model_validate_json(own.model_dump_json()) == own
 
 

@@ -25,6 +25,7 @@ def shown(renderable: RenderableType, width: int = 60) -> list[str]:
 def ran(tally: RunTally, name: str, *spans: tuple[float, float], **fields: object) -> None:
     node = NodeTimes(
         name=name,
+        body=fields.pop("body", None),  # type: ignore[arg-type]  # as the tests write them
         after=fields.pop("after", ()),  # type: ignore[arg-type]  # as the tests write them
         ready=fields.pop("ready", spans[0][0] if spans else None),  # type: ignore[arg-type]
     )
@@ -37,9 +38,10 @@ def graph() -> RunReport:
     tally = RunTally()
     ran(tally, "load", (0.0, 2.0))
     ran(tally, "pages", (2.0, 10.0), role="map", after=("load",))
-    ran(tally, "pages[0]", (2.0, 6.0))
+    ran(tally, "pages[0]", (2.0, 6.0), body="pages")
     error = ErrorInfo("ValueError", "no\nsuch page", "")
-    ran(tally, "pages[1]", (4.0, 6.0), (8.0, 10.0), ready=2.0, status="failed", error=error)
+    failed = {"status": "failed", "error": error}
+    ran(tally, "pages[1]", (4.0, 6.0), (8.0, 10.0), ready=2.0, body="pages", **failed)
     ran(tally, "report", status="skipped", error=error, after=("pages",))
     return tally.report(name="daily")
 
@@ -52,6 +54,17 @@ def test_a_tree_shows_each_task_in_what_it_belongs_to() -> None:
         "│   ├── ✔ pages[0]  4.00 s",
         "│   └── ✘ pages[1] failed  6.00 s  2 attempts  ValueError: …",
         "└── ○ report skipped  ValueError: no such page",
+    ]
+
+
+def test_a_task_whose_name_looks_like_that_of_an_item_lies_in_nothing() -> None:
+    tally = RunTally()
+    for name in ("pages", "pages[0]", "pages/load"):
+        ran(tally, name, (0.0, 2.0))
+    assert shown(report_tree(tally.report()))[1:] == [
+        "├── ✔ pages  2.00 s",
+        "├── ✔ pages[0]  2.00 s",
+        "└── ✔ pages/load  2.00 s",
     ]
 
 
@@ -90,7 +103,7 @@ def test_of_many_tasks_those_that_did_not_succeed_are_shown() -> None:
     ran(tally, "pages", (0.0, 1.0), role="map")
     for number in range(200):
         status = "failed" if number == 150 else "succeeded"
-        ran(tally, f"pages[{number}]", (number * 1.0, number + 1.0), status=status)
+        ran(tally, f"pages[{number}]", (number * 1.0, number + 1.0), status=status, body="pages")
     report = tally.report(name="many")
     tree = shown(report_tree(report, most=5))
     assert len(tree) == 8

@@ -120,7 +120,7 @@ class _Assembly:
             )
         values: dict[str, Value] = {}
         for name, (default, hint) in known.items():
-            source = bound[name] if name in bound else _from_of(hint)
+            source = bound[name] if name in bound else self._from(task, name, hint, default)
             self._is_readable(task, name, step, source)
             if source is not _NOTHING:
                 values[name] = self._value(task, f"argument {name!r}", source)
@@ -153,6 +153,19 @@ class _Assembly:
                 f"graph {self._name!r}: task {task!r}, argument {argument!r}: the annotation {written} "
                 f"cannot be read here; name the task in quotes, or say bind={{{argument!r}: From(...)}}"
             )
+
+    def _from(self, task: str, argument: str, hint: Any, default: Any) -> Any:
+        """The `From` in an annotation, if there is one."""
+        found = [each for each in get_args(hint)[1:] if isinstance(each, From)]
+        proper = get_origin(hint) is Annotated and len(found) == 1 and _froms(hint) == 1
+        if proper:
+            return found[0]
+        if isinstance(default, From) or _froms(hint):
+            raise BuildError(
+                f"graph {self._name!r}: task {task!r}, argument {argument!r}: `From` stands once, and "
+                "around the whole type: Annotated[list[str], From(load, 'users')]"
+            )
+        return _NOTHING
 
     def _whole_payload(self, task: str, bind: Any) -> Value:
         if bind is None:
@@ -203,10 +216,8 @@ class UnknownTask(BuildError, UnknownName):
 _NOTHING: Any = object()
 
 
-def _from_of(hint: Any) -> Any:
-    """The `From` in an annotation, if there is one."""
-    if get_origin(hint) is Annotated:
-        for extra in get_args(hint)[1:]:
-            if isinstance(extra, From):
-                return extra
-    return _NOTHING
+def _froms(hint: Any) -> int:
+    """How many times `From` stands anywhere in an annotation."""
+    if isinstance(hint, From) or hint is From:
+        return 1
+    return sum(map(_froms, get_args(hint)))

@@ -190,7 +190,8 @@ class Dag(Composite[P, R]):
         ("continue"). `max_running`: how many of its jobs run at once.
 
         Raises:
-            BuildError: if the graph cannot run as it is written, or an input is missing or unknown.
+            BuildError: if the graph cannot run as it is written.
+            TypeError: if an input is missing, unknown or given twice.
             UnknownName: if it asks for a target, lane or executor that is not there.
             EngineNotOpen, WrongLoop: as for `engine.submit`.
         """

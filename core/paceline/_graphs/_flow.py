@@ -72,10 +72,13 @@ class Flow(Composite[P, R]):
     ) -> GraphRun[R]:
         """Start it in an engine, and come back at once: watch it, await what it returns, or cancel it.
 
+        All its calls are kept for the report, as long as it runs or the run is held; `await` it for its value
+        alone, and it keeps none that has ended.
+
         `inputs`, or the same as arguments by name. `max_running`: how many of its jobs run at once.
 
         Raises:
-            TypeError: if the arguments do not fit.
+            TypeError: if the arguments do not fit, or one is given twice.
             EngineNotOpen, WrongLoop: as for `engine.submit`.
         """
         run = self._run_of(engine)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import asyncio
+from collections import Counter, deque
 from collections.abc import Generator, Iterator, Mapping
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, final
@@ -13,6 +14,7 @@ from paceline._errors import PacelineError
 from paceline._handles import Handle, until_end
 from paceline._job import Ended
 from paceline._live import CURRENT
+from paceline._room import BREATH
 
 from ._steps import Call, Step, refuse_calls
 
@@ -98,7 +100,7 @@ class FlowCall(Call[R]):
             PacelineError, UnknownName, Closed: if it cannot be; whatever else the middleware raises.
         """
         if self.record is None and self.error is None:
-            self._flow.submit_pending()
+            self._flow.submit_pending(self)
         if self.error is not None:
             self._flow.observe(self)
             raise self.error
@@ -138,7 +140,7 @@ class LiveFlow(LiveBody):
         self._flow = flow
         self._key = live.job.key or live.job.name
         self._number = 0
-        self._pending: list[FlowCall[Any]] = []
+        self._pending: deque[FlowCall[Any]] = deque()
         self._started: dict[Record, FlowCall[Any]] = {}
         """Calls whose job has not ended, or has ended badly with nobody to know."""
         self._refused: dict[FlowCall[Any], Exception] = {}
@@ -150,7 +152,8 @@ class LiveFlow(LiveBody):
     async def work(self) -> Any:
         output = await cast("Signature", self._flow.signature).call(self._flow.fn, self.live.job.payload)
         while self._pending or self.record.children:  # tasks of its own may go on to make calls
-            self.submit_pending()
+            if self._pending:
+                await asyncio.sleep(0)  # the loop submits them, so many at a time
             await self.all_ended()
         for error in self._refused.values():
             raise error
@@ -173,18 +176,24 @@ class LiveFlow(LiveBody):
         self._pending.append(call)
         return call
 
-    def submit_pending(self) -> None:
-        """Submit the calls that were made since the last time."""
-        pending, self._pending = self._pending, []
-        if not pending or not self.live.live:
-            return
-        for call in pending:
+    def submit_pending(self, until: FlowCall[Any] | None = None) -> None:
+        """Submit the calls that were made since the last time, up to that one, or so many at a time."""
+        pending, run = self._pending, self.live.run
+        if not self.live.live:
+            pending.clear()
+        for number in range(len(pending)):
+            if until is None and number == BREATH:
+                run.loop.call_soon(self.submit_pending, context=run.context)
+                break
+            call = pending.popleft()
             try:
                 self._submit(call)
-            except Exception as error:  # noqa: BLE001 - raised where the call is awaited, or else at the flow's end
+            except Exception as error:  # noqa: BLE001 - raised where it is awaited, or at the flow's end
                 call.error = self._refused[call] = error
             call.payload = call.context = None
-        self.live.run.dispatch()
+            if call is until:
+                break
+        run.dispatch()
 
     def _submit(self, call: FlowCall[Any]) -> None:
         context = cast("Context", call.context)

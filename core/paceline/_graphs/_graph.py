@@ -22,10 +22,24 @@ __all__ = ["Graph", "GraphInput", "Node"]
 class Node:
     """One task in a graph: what runs, what it takes, and what it comes after."""
 
-    __slots__ = ("after", "data", "index", "mapped", "name", "needs", "payload", "piped", "step", "when")
+    __slots__ = (
+        "after",
+        "data",
+        "index",
+        "key",
+        "mapped",
+        "name",
+        "needs",
+        "payload",
+        "piped",
+        "step",
+        "when",
+    )
 
     def __init__(self, name: str, step: Step[..., Any]) -> None:
         self.name: str = name
+        self.key: str = _key(name)
+        """Its part of the positional key of its jobs."""
         self.step: Step[..., Any] = step
         self.payload: Value
         self.mapped: tuple[str, ...] | None = None
@@ -88,6 +102,11 @@ def _piped(node: Node) -> Mapping[str, Node]:
             wholly.append(value)
     needed = {part.node for value in wholly for part in value.parts() if isinstance(part, Output)}
     return {name: each for name, each in over.items() if each not in needed}
+
+
+def _key(name: str) -> str:
+    """A name as part of a key, in which `/` and `[` have a meaning of their own."""
+    return name.replace("%", "%25").replace("/", "%2F").replace("[", "%5B")
 
 
 class GraphInput:
@@ -155,12 +174,12 @@ class Graph:
         """The inputs of a run, with defaults.
 
         Raises:
-            BuildError: if one that these nodes need is missing, or one is given that the graph does not know.
+            TypeError: if one that these nodes need is missing, or one is given that the graph does not know.
         """
         values = {name: value for name, value in inputs.items() if name not in self.inputs}
         if values and not self.takes_all:
             known = ", ".join(map(repr, self.inputs)) or "none"
-            raise BuildError(f"graph {self.name!r} has no input {next(iter(values))!r}; its inputs: {known}")
+            raise TypeError(f"graph {self.name!r} has no input {next(iter(values))!r}; its inputs: {known}")
         for name, each in self.inputs.items():
             value = inputs.get(name, each.default)
             if value is not REQUIRED:
@@ -168,7 +187,7 @@ class Graph:
             elif not each.takers or any(name == value.name for node in nodes for value in node.inputs()):
                 taken = [f"task {task!r} takes it as {as_!r}" for task, as_ in each.takers[:3]]
                 why = f" ({'; '.join(taken)})" if taken else ""
-                raise BuildError(
+                raise TypeError(
                     f"graph {self.name!r} needs the input {name!r}{why}: give it, inputs={{{name!r}: ...}}"
                 )
         return values

@@ -121,7 +121,7 @@ class LiveGraph(LiveBody):
         for number, node in enumerate(self._nodes):
             options, bound, lane = self._how(node)
             record = run.intake.add(
-                _NodeInputs(self, node), options, live, lane, f"{key}/{node.name}",
+                _NodeInputs(self, node), options, live, lane, f"{key}/{node.key}",
                 bound=bound, name=parent + node.name, after=self._edges(node), context=context,
             )  # fmt: skip
             self.records[node.index] = record

@@ -9,18 +9,16 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iter
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeAlias, TypeVar, cast, final
 
 from paceline._checks import count
-from paceline._errors import BuildError, PacelineError
 from paceline._handles import Handle, rest
 from paceline._job import JobResult, Question, Status
-from paceline._live import CURRENT
 from paceline._parking import come_back, wait, waiting
 
 from ._conditions import Conditional
-from ._in_place import in_engine
+from ._in_place import engine_here, in_engine
 from ._steps import Step
 
 if TYPE_CHECKING:
-    from paceline._bodies import Body
+    from paceline._bodies import Body, LiveBody
     from paceline._engine import Engine
     from paceline._executor import ExecutorLike
     from paceline._record import Record
@@ -34,9 +32,6 @@ R = TypeVar("R")
 
 Below: TypeAlias = "tuple[str, Record, tuple[Record, ...], Record]"
 """A job below a body: its name from there, the job, the jobs that it came after, the body that it lies in."""
-
-_SLOTS = 8
-"""Of an engine that is opened for one run, unless more jobs than that may run."""
 
 
 class Composite(Step[P, R]):
@@ -77,21 +72,9 @@ class Composite(Step[P, R]):
         run_id: str | None,
     ) -> RunReport:
         """Start it in the engine that is given, that of the job which asks, or one of its own; and report."""
-        from paceline._engine import Engine
-
-        live = CURRENT.get()
-        inside = live is not None and live.live
-        if run_id is not None and (engine is not None or inside):
-            raise PacelineError(
-                f"{self}: run_id= names the run of an engine of its own; this engine has an id"
-            )
-        if engine is not None:
-            return await _to_report(await start(self._run_of(engine)))
-        if live is not None and inside:
-            return await _to_report(await start(live.run))
-        at_once = max_running or self.options.get("max_running") or 0
-        async with Engine(slots=max(_SLOTS, at_once), run_id=run_id) as own:
-            return await _to_report(await start(own._open(f"running {self}")))
+        given = None if engine is None else self._run_of(engine)
+        async with engine_here(self, given, max_running=max_running, run_id=run_id) as run:
+            return await _to_report(await start(run))
 
     def _run_of(self, engine: Engine) -> Run:
         """What is open of an engine; refuses an input that is given in its place."""
@@ -101,9 +84,14 @@ class Composite(Step[P, R]):
         return cast("Run", opened(f"running {self}"))
 
     def _merged(self, inputs: Mapping[str, Any] | None, named: Mapping[str, Any]) -> dict[str, Any]:
+        """The inputs of a run, by name.
+
+        Raises:
+            TypeError: if one is given twice.
+        """
         both = [name for name in named if inputs is not None and name in inputs]
         if both:
-            raise BuildError(f"{self}: the input {both[0]!r} is given twice, in inputs= and by name")
+            raise TypeError(f"{self}: the input {both[0]!r} is given twice, in inputs= and by name")
         return {**(inputs or {}), **named}
 
 
@@ -239,8 +227,12 @@ def walk(root: Record) -> Iterator[Below]:
 
 
 def _below(body: Record, prefix: str) -> Iterator[Below]:
-    if body.body is None:
-        return
-    between = "/" if prefix and body.body.kind != "map" else ""
-    for name, child, after in body.body.children():
-        yield prefix + between + name, child, after, body
+    attempts: list[LiveBody] = []
+    live = body.body
+    while live is not None:
+        attempts.append(live)
+        live = live.earlier
+    for each in reversed(attempts):
+        between = "/" if prefix and each.kind != "map" else ""
+        for name, child, after in each.children():
+            yield prefix + between + name, child, after, body

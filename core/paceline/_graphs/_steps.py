@@ -58,10 +58,12 @@ class CallOptions(JobOptions, total=False):
     """What may be said of a task, flow or graph: all that may be said of the jobs that it becomes, and more.
 
     when: a value of the graph, or a function of some of the task's arguments; where it is false the task is
-    skipped, and what needs it too. metadata: yours, kept with the result.
+    skipped, and what needs it too. max_running: of a graph or flow, how many jobs below it run at once; of a
+    task, how many of the items of one `map` of it. metadata: yours, kept with the result.
     """
 
     when: Any
+    max_running: int | None
     metadata: Mapping[str, Any] | None
 
 

@@ -55,7 +55,11 @@ class Tracer:
                 f"graph {self.builder.name!r}: {step}.after(...) was never called, so nothing comes after "
                 f"{_listed(step.afters)}; write {step.name}.after(...)(arguments)"
             )
-        return self.builder.graph(as_value(returned, self))
+        try:
+            output = as_value(returned, self)
+        except BuildError as error:
+            raise BuildError(f"graph {self.builder.name!r}, in what it returns: {error}") from error
+        return self.builder.graph(output)
 
     def _value(self, step: Step[..., Any], payload: Any) -> Value:
         if step.signature is None:

@@ -166,9 +166,7 @@ class Entry:
     def caps_below(self) -> tuple[Cap, ...]:
         """What the jobs that it starts need room in; they are not of its group, which a body's stand for."""
         group = self.group
-        if group is None or group.cap is None or self.slotless:
-            return self.caps
-        return self.caps[1:]
+        return self.caps if group is None or self.slotless else group.around
 
 
 class GroupState:
@@ -176,6 +174,7 @@ class GroupState:
 
     __slots__ = (
         "active",
+        "around",
         "begun",
         "cap",
         "caps",
@@ -213,6 +212,8 @@ class GroupState:
         self.label: str = label
         self.lane: LaneState = lane
         self.cap: Cap | None = None if capacity is None else Cap(label, capacity, self)
+        self.around: tuple[Cap, ...] = caps
+        """The caps that it shares with others."""
         self.caps: tuple[Cap, ...] = caps if self.cap is None else (self.cap, *caps)
         """What its members need room in: its own cap, and those around it."""
         self.settle: float = settle

@@ -74,13 +74,16 @@ class FairQueues:
                 self._offer(lane)
 
     def _queue_lone(self) -> None:
-        """The one ready job is not to go next just because it is the only one."""
+        """The one ready job is not to go next just because it is the only one.
+
+        Flow and lane came back when it did: what they were given back since then is theirs.
+        """
         flow, entry = self._lone, self._lone_job
         if flow is not None and entry is not None:
             self._lone = self._lone_job = None
             flow.push(entry, front=False)
-            flow.lane.offer(flow)
-            self._offer(flow.lane)
+            flow.lane.open.put(flow)
+            self._lanes.put(flow.lane)
 
     def withdraw(self, entry: Entry, flow: Flow) -> None:
         """Forget a queued job that was cancelled; its state has changed already."""

@@ -175,15 +175,18 @@ class LaneState:
         level = self.levels.get(priority)
         if level is None:
             level = self.levels[priority] = Level(priority)
-        shared = caps if group is None or group.cap is None else caps[1:]
-        return Flow(self, level, group, caps, self._place(shared))
+        shared = caps if group is None else group.around
+        return Flow(self, level, group, caps, self._place(shared, make=True))
 
-    def _place(self, caps: tuple[Cap, ...]) -> Place | None:
+    def _place(self, caps: tuple[Cap, ...], *, make: bool) -> Place | None:
+        """Where flows under these caps stand, if there are any caps, and, unless it is made, such a place."""
         place: Place | None = None
         for cap in reversed(caps):
             below = self.places if place is None else place.below
             inner = below.get(cap)
             if inner is None:
+                if not make:
+                    return None
                 inner = below[cap] = Place(self, cap, place)
             place = inner
         return place
@@ -206,7 +209,7 @@ class LaneState:
         return self._ungrouped(entry.priority, entry.caps)
 
     def _ungrouped(self, priority: float, caps: tuple[Cap, ...]) -> Flow:
-        flows = self._flows(caps) if caps else self.flows
+        flows = self._flows(caps)
         flow = None if flows is None else flows.get(priority)
         if flow is None:
             flow = self.flow(priority, None, caps)
@@ -214,19 +217,17 @@ class LaneState:
         return flow
 
     def _flows(self, caps: tuple[Cap, ...]) -> dict[float, Flow] | None:
-        """The ungrouped flows under these caps, if there are any."""
-        place: Place | None = None
-        for cap in reversed(caps):
-            place = (self.places if place is None else place.below).get(cap)
-            if place is None:
-                return None
+        """The ungrouped flows under these caps, by priority, if there are any."""
+        if not caps:
+            return self.flows
+        place = self._place(caps, make=False)
         return None if place is None else place.flows
 
     def charged_flow(self, entry: Entry) -> Flow | None:
         """The flow that the job was charged to, if it is still there."""
         if entry.group is not None:
             return entry.group.flow
-        flows = self._flows(entry.caps) if entry.caps else self.flows
+        flows = self._flows(entry.caps)
         return None if flows is None else flows.get(entry.priority)
 
     def forget(self, flow: Flow) -> None:

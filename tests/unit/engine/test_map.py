@@ -21,6 +21,9 @@ from paceline import (
     Suspend,
     UnknownName,
     current_job,
+    flow,
+    gather,
+    task,
 )
 from paceline.testing import EchoExecutor, FaultExecutor, Raise, VirtualClock
 
@@ -387,5 +390,47 @@ def test_max_pending_holds_a_map_back_but_not_for_ever() -> None:
                 count += 1
                 assert engine.snapshot().counts["waiting"] <= 2
             assert count == 10
+
+    VirtualClock().run(main)
+
+
+def test_max_running_caps_all_jobs_of_one_map_together_and_what_they_start() -> None:
+    running: dict[str, int] = {}
+    most: dict[str, int] = {}
+
+    @task
+    async def leaf(name: str) -> str:
+        running[name] = running.get(name, 0) + 1
+        most[name] = max(most.get(name, 0), running[name])
+        await asyncio.sleep(1)
+        running[name] -= 1
+        return name
+
+    @flow
+    async def three(name: str) -> list[str]:
+        return await gather(*(leaf(name) for _ in range(3)))
+
+    async def main() -> None:
+        async with Engine(leaf, slots=20) as engine:
+            await asyncio.gather(
+                collect(engine.map([{"name": "capped"}] * 6, max_running=2)),
+                collect(engine.map([{"name": "flows"}] * 3, executor=three, max_running=4)),
+                collect(engine.map([{"name": "free"}] * 6)),
+            )
+
+    VirtualClock().run(main)
+    assert most == {"capped": 2, "flows": 4, "free": 6}
+
+
+def test_max_running_is_refused_where_it_would_do_nothing() -> None:
+    async def main() -> None:
+        async with Engine(work) as engine:
+            with pytest.raises(ValueError, match="max_running is for graphs, flows and maps; 'work' is none"):
+                await engine.submit(1, max_running=2)
+            with pytest.raises(ValueError, match=r"group 'g': max_running .* GroupPolicy\(in_flight"):
+                await engine.submit_group("g", followers=[1], max_running=2)  # type: ignore[call-arg]  # that is the point
+            with pytest.raises(ValueError, match="max_running must be a whole number of at least 1"):
+                engine.map([1], max_running=0)
+            assert engine.snapshot().counts["waiting"] == 0
 
     VirtualClock().run(main)

@@ -192,7 +192,7 @@ def test_inputs_that_are_missing_or_unknown_or_given_twice() -> None:
         ({"value": 1, "valeu": 2}, "graph 'pipeline' has no input 'valeu'; its inputs: 'value', 'spare'"),
         ({"value": 1, "inputs": {"value": 1}}, "dag 'pipeline': the input 'value' is given twice"),
     ):
-        with pytest.raises(BuildError, match=said):
+        with pytest.raises(TypeError, match=said):
             asyncio.run(main(**given))
 
 
@@ -206,7 +206,7 @@ def test_only_the_inputs_that_the_targets_need_are_missed() -> None:
 
     report = asyncio.run(graph.run(targets="first", value=1))
     assert report.outputs == {"first": 1}
-    with pytest.raises(BuildError, match=r"needs the input 'other' \(task 'second' takes it as 'other'\)"):
+    with pytest.raises(TypeError, match=r"needs the input 'other' \(task 'second' takes it as 'other'\)"):
         asyncio.run(graph.run(targets=second, value=1))
 
 

@@ -116,7 +116,8 @@ def test_after_a_run_each_node_has_the_colour_and_the_mark_of_its_status() -> No
 def test_nested_graphs_and_maps_are_frames_around_what_is_in_them() -> None:
     names = ["load", "inner", "inner/pages", "inner/pages[0]", "inner/rank", "a/b"]
     edges = [Edge("load", "inner"), Edge("inner/pages", "inner/rank"), Edge("inner", "inner/rank")]
-    assert mermaid(None, names, edges).splitlines()[1:] == [
+    bodies = {"inner/pages": "inner", "inner/pages[0]": "inner/pages", "inner/rank": "inner", "a/b": None}
+    assert mermaid(None, names, edges, bodies).splitlines()[1:] == [
         '    n_load["load"]',
         '    subgraph n_inner["inner"]',
         "        direction LR",
@@ -130,10 +131,29 @@ def test_nested_graphs_and_maps_are_frames_around_what_is_in_them() -> None:
         "    n_load --> n_inner",
         "    n_inner_pages --> n_inner_rank",
     ]
-    drawn = dot(None, names, edges)
+    drawn = dot(None, names, edges, bodies)
     assert 'subgraph "cluster_n_inner" {' in drawn
     assert 'n_load -> n_inner_pages_0 [lhead="cluster_n_inner"]' in drawn
     assert 'n_inner_pages_0 -> n_inner_rank [ltail="cluster_n_inner_pages"]' in drawn
+
+
+def test_what_lies_in_what_is_told_and_not_read_from_names() -> None:
+    names = ["load", "load/users", "pages", "pages[0]", "a/b", "a/b[0]", "graph/x"]
+    edges = [Edge("load", "load/users"), Edge("pages", "pages[0]")]
+    drawn = mermaid(None, names, edges, {"a/b[0]": "a/b", "graph/x": "a/b", "load": "gone"})
+    assert drawn.splitlines()[1:] == [
+        '    n_load["load"]',
+        '    n_load_users["load/users"]',
+        '    n_pages["pages"]',
+        '    n_pages_0["pages[0]"]',
+        '    subgraph n_a_b["a/b"]',
+        "        direction LR",
+        '        n_a_b_0["a/b[0]"]',
+        '        n_graph_x["graph/x"]',
+        "    end",
+        "    n_load --> n_load_users",
+        "    n_pages --> n_pages_0",
+    ]
 
 
 def test_of_a_large_map_those_that_failed_are_drawn_and_the_others_counted() -> None:
@@ -142,6 +162,7 @@ def test_of_a_large_map_those_that_failed_are_drawn_and_the_others_counted() -> 
         None,
         names,
         [Edge("pages[900]/deep", "pages[1]")],
+        {**dict.fromkeys(names[1:-1], "pages"), "pages[900]/deep": "pages[900]"},
         status={**dict.fromkeys(names, "succeeded"), "pages[777]": "failed"},
     )
     assert '"✘ pages[777]"' in drawn
@@ -178,7 +199,7 @@ def test_whatever_the_names_each_line_is_one_of_the_language(names: list[str], k
 
 def test_a_node_is_called_the_same_before_and_after_a_run() -> None:
     before = mermaid(None, ["load users", "load_users", "pages"], [])
-    after = mermaid(None, ["load users", "load_users", "pages", "pages[0]"], [])
+    after = mermaid(None, ["load users", "load_users", "pages", "pages[0]"], [], {"pages[0]": "pages"})
     for drawn in (before, after):
         assert 'n_load_users["load users"]' in drawn
         assert 'n_load_users_2["load_users"]' in drawn
@@ -193,5 +214,6 @@ def test_controls_and_halves_of_characters_are_replaced_and_long_names_cut() -> 
 
 def test_a_very_deep_nesting_is_drawn() -> None:
     names = ["/".join("a" * depth) for depth in range(1, 1500)]
-    assert mermaid(None, names, []).count("subgraph") == 1498
-    assert dot(None, names, []).count("subgraph") == 1498
+    bodies = dict(pairwise(reversed(names)))
+    assert mermaid(None, names, [], bodies).count("subgraph") == 1498
+    assert dot(None, names, [], bodies).count("subgraph") == 1498

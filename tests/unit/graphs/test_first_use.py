@@ -1,11 +1,28 @@
 """What people try first: calls as coroutines, inputs by position, errors that passed through many hands."""
 
 import asyncio
+import itertools
+import re
 from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated
 
 import pytest
 
-from paceline import Dag, Engine, JobFailed, RunReport, dag, flow, task
+from paceline import (
+    BuildError,
+    Dag,
+    Engine,
+    From,
+    Job,
+    JobFailed,
+    RetryPolicy,
+    RunReport,
+    Usage,
+    current_job,
+    dag,
+    flow,
+    task,
+)
 from paceline.testing import VirtualClock
 
 
@@ -114,7 +131,7 @@ def test_threads_may_look_at_a_graph_for_the_first_time_together() -> None:
         return [await double(number) for number in range(300)]
 
     with ThreadPoolExecutor(6) as pool:
-        plans = list(pool.map(lambda _: wide.plan(), range(6)))
+        plans = [each.result() for each in [pool.submit(wide.plan) for _ in range(6)]]
     assert {plan.width for plan in plans} == {300}
 
 
@@ -128,3 +145,80 @@ def test_a_sync_task_that_raises_stop_iteration_in_place_fails_and_does_not_hang
             await stops()
 
     asyncio.run(main())
+
+
+def test_a_from_that_would_be_no_edge_is_refused_with_the_way_to_write_it() -> None:
+    def taken(value: Annotated[int, From("load")] | None = None) -> None: ...
+    def inner(value: list[Annotated[int, From("load")]]) -> None: ...
+    def twice(value: Annotated[int, From("load"), From("load", "k")]) -> None: ...
+    def default(value: int = From("load")) -> None: ...  # type: ignore[assignment]  # a habit from elsewhere
+
+    for function in (taken, inner, twice, default):
+        graph = Dag("g")
+        graph.task(double, name="load", bind={"number": 1})
+        graph.task(function)
+        expected = f"graph 'g': task '{function.__name__}', argument 'value': `From` stands once"
+        with pytest.raises(BuildError, match=re.escape(expected)):
+            graph.build()
+
+
+def test_what_earlier_attempts_of_a_flow_have_used_is_in_its_report() -> None:
+    @task
+    async def costs() -> None:
+        ctx = current_job()
+        assert ctx is not None
+        ctx.usage(Usage(input_tokens=100))
+
+    @flow(retry=RetryPolicy(attempts=3, base=0.1))
+    async def tries() -> None:
+        await costs()
+        raise OSError
+
+    report = VirtualClock().run(tries.run)
+    assert (report.state, report.totals.jobs, report.totals.input_tokens) == ("failed", 3, 300)
+    assert all(each.name == name for name, each in report.tasks.items())
+
+
+def test_a_flow_that_makes_many_calls_lets_the_loop_breathe() -> None:
+    ticks: list[int] = []
+    submitted = 0
+
+    class Counts:
+        def on_submit(self, job: Job) -> None:
+            nonlocal submitted
+            submitted += 1
+
+    @flow
+    async def many() -> None:
+        for number in range(1000):
+            instant(number)
+
+    async def main() -> None:
+        async with Engine(middleware=[Counts()]) as engine:
+            run = await many.start(engine)
+            while submitted < 1001:
+                ticks.append(submitted)
+                await asyncio.sleep(0)
+            await run
+
+    asyncio.run(main())
+    steps = [after - before for before, after in itertools.pairwise(ticks)]
+    assert max(steps) <= 100
+
+
+@task
+async def instant(number: int) -> int:
+    return number
+
+
+def test_no_two_jobs_of_a_graph_have_one_key_whatever_their_names() -> None:
+    inner = Dag("inner")
+    inner.task(instant, name="one", bind={"number": 1})
+    graph = Dag("g")
+    graph.task(inner, name="b")
+    graph.task(instant, name="b/one", bind={"number": 2})
+    graph.task(instant, name="one[0]", bind={"number": 3})
+
+    report = VirtualClock().run(graph.run)
+    keys = [each.key for each in report.tasks.values()]
+    assert sorted(map(str, keys)) == ["g/b", "g/b%2Fone", "g/b/one", "g/one%5B0]"]

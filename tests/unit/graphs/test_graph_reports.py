@@ -217,6 +217,55 @@ def test_edges_within_a_graph_within_have_its_name_in_front() -> None:
     ]
     assert all(name in report.tasks for each in report.edges for name in (each.source, each.target))
     assert report.tasks["inner#2[0]/use#2"].after == ("inner#2[0]/use",)
+    assert {name: each.body for name, each in report.tasks.items()} == {
+        "inner": None,
+        "inner/use": "inner",
+        "inner/use#2": "inner",
+        "use": None,
+        "inner#2": None,
+        "inner#2[0]": "inner#2",
+        "inner#2[0]/use": "inner#2[0]",
+        "inner#2[0]/use#2": "inner#2[0]",
+    }
+
+
+def test_names_that_look_like_those_of_parts_are_told_and_drawn_as_what_they_are() -> None:
+    inner = Dag("inner")
+    inner.task(use, name="users", bind={"seconds": 1.0})
+    made = Dag("made")
+    made.task(inner, name="load")
+    made.task(use, name="load/users", after=["load"], bind={"seconds": 2.0})
+    made.task(use, name="load[0]", after=["load/users"], bind={"seconds": 3.0})
+    report = ran(made)
+    own = next(name for name, each in report.tasks.items() if each.output == 2.0)
+    assert (report.tasks["load/users"].output, report.tasks["load/users"].body) == (1.0, "load")
+    assert (report.tasks[own].body, report.tasks[own].after) == (None, ("load",))
+    assert [(each.source, each.target) for each in report.edges] == [("load", own), (own, "load[0]")]
+    assert report.critical_path is not None
+    assert report.critical_path.tasks == ("load/users", own, "load[0]")
+    drawn = report.to_mermaid()
+    assert drawn.count("subgraph") == 1
+    assert drawn.count("-.->") == 2
+    assert made.to_mermaid().count("-.->") == 2
+
+
+def test_what_a_flow_called_after_what_is_drawn_beside_the_edges_of_graphs_in_it() -> None:
+    @dag
+    async def inner(seconds: float) -> float:
+        return await use(await use(seconds))
+
+    @flow
+    async def agent() -> list[float]:
+        first = await use(1.0)
+        await inner(first)
+        return await use.map([first, first])
+
+    drawn = [line.strip() for line in ran(agent).to_mermaid().splitlines()]  # type: ignore[arg-type]  # as a graph
+    assert [line for line in drawn if ">" in line and "-" in line] == [
+        "n_inner_use --> n_inner_use_2",
+        "n_use -.-> n_inner",
+        "n_inner -.-> n_use_2",
+    ]
 
 
 def test_bodies_are_listed_but_not_counted() -> None:

@@ -6,7 +6,6 @@ import gc
 import pytest
 
 from paceline import (
-    BuildError,
     Dag,
     Engine,
     GraphRun,
@@ -363,7 +362,7 @@ def test_a_mistake_in_the_inputs_is_raised_before_anything_runs() -> None:
 
     async def main() -> None:
         async with Engine(sinks=[sink]) as engine:
-            with pytest.raises(BuildError, match="needs the input 'long'"):
+            with pytest.raises(TypeError, match="needs the input 'long'"):
                 await pipeline.start(engine, short=1.0)
 
     VirtualClock().run(main)

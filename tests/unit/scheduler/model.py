@@ -27,6 +27,9 @@ class Task:
     """Its place in its flow: jobs that were queued in one step may go in any order."""
     due: float = math.inf
 
+    freed: int = 0
+    """In which step nothing but its lock was left that blocked it."""
+
     looks: bool = False
     """It is to be looked at without a slot: a body, or a job with a condition."""
 
@@ -187,10 +190,28 @@ class Model:
                     ended.append(task)
             if len(ended) == before:
                 break
-        for task in self.tasks:
-            if task.state is State.BLOCKED and not self.waits(task):
-                self.queue(task)
+        self._let_in()
         return ended
+
+    def _let_in(self) -> None:
+        free = [t for t in self.tasks if t.state is State.BLOCKED and not self.waits(t)]
+        for task in free:
+            task.freed = task.freed or self.step
+        for task in free:
+            if task.entry.lock is None or task is self.next_of(task.entry.lock):
+                self.queue(task)
+
+    def next_of(self, lock: str) -> Task | None:
+        """Who is to get a lock that nobody holds: of those that were free in one step, any."""
+        if self.holders(lock):
+            return None
+        line = [t for t in self.tasks if t.entry.lock == lock and t.state is State.BLOCKED and t.freed]
+        return min(line, key=lambda t: (t.freed, t.entry.state is State.BLOCKED))
+
+    def holders(self, lock: str) -> list[Task]:
+        """Jobs of the lock that are under way, whatever they do."""
+        over = (State.BLOCKED, State.ENDED)
+        return [t for t in self.tasks if t.entry.lock == lock and t.state not in over]
 
     def _release_by_end(self, family: Family) -> None:
         primer = family.primer

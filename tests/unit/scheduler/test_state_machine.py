@@ -19,6 +19,7 @@ T = TypeVar("T")
 AT_REST = (State.BLOCKED, State.SUSPENDED, State.ENDED)
 WHICH = st.integers(0, 60)
 """Which of those there are, by number: what comes out is short to read, and can be rolled by dice as well."""
+LOCKS = (None, None, None, "disk", "user")
 EDGES: st.SearchStrategy[list[tuple[int, bool]]] = st.just([]) | st.lists(
     st.tuples(WHICH, st.booleans()), max_size=3
 )
@@ -76,6 +77,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         stated=st.none() | st.sampled_from([0.0, 1.0, 10.0]),
         body=WHICH,
         slotless=st.sampled_from([False, False, True]),
+        lock=st.sampled_from(LOCKS),
     )
     def add_job(
         self,
@@ -85,18 +87,32 @@ class SchedulerMachine(RuleBasedStateMachine):
         stated: float | None,
         body: int,
         slotless: bool,
+        lock: str | None,
     ) -> None:
         lane, caps = pick(which, list(self.real.lanes.values())), pick(body, self.chains)
         entry = Entry(f"job-{len(self.model.tasks)}", lane, None, priority, stated, caps, slotless)
+        entry.lock = lock
         self._add(after, entry, None)
 
     @precondition(lambda self: self.open_families())
-    @rule(which=WHICH, after=EDGES, primer=st.booleans(), stated=st.none() | st.sampled_from([1.0, 10.0]))
+    @rule(
+        which=WHICH,
+        after=EDGES,
+        primer=st.booleans(),
+        stated=st.none() | st.sampled_from([1.0, 10.0]),
+        lock=st.sampled_from(LOCKS),
+    )
     def add_member(
-        self, which: int, after: list[tuple[int, bool]], primer: bool, stated: float | None
+        self,
+        which: int,
+        after: list[tuple[int, bool]],
+        primer: bool,
+        stated: float | None,
+        lock: str | None = None,
     ) -> None:
         family = pick(which, self.open_families())
         entry = Entry(f"job-{len(self.model.tasks)}", family.lane, family.entry, family.priority, stated)
+        entry.lock = lock
         if primer and family.primer is None:
             family.entry.primer = entry
         self._add(after, entry, family)
@@ -410,6 +426,8 @@ class SchedulerMachine(RuleBasedStateMachine):
         for lane in self.real.lanes.values():
             assert lane.used == sum(t.lane is lane for t in model.holding())
             assert lane.ready == sum(t.lane is lane and t.queued for t in model.tasks)
+        for lock in LOCKS:
+            assert lock is None or len(model.holders(lock)) <= 1
         for cap in {cap for chain in self.chains for cap in chain}:
             assert cap.used == sum(cap in t.entry.caps for t in model.holding()) <= cap.capacity
         for family in model.families:
@@ -428,7 +446,7 @@ class SchedulerMachine(RuleBasedStateMachine):
             kind = self._kind(task)
             match task.state:
                 case State.BLOCKED:
-                    assert kind == self.model.waits(task)
+                    assert kind == (self.model.waits(task) or "lock")
                 case State.READY if task.looks:
                     assert kind is None
                 case State.READY | State.RETURNING:
@@ -469,6 +487,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert real.wake_at() is None
         assert real.unfinished == real.unfinished_groups == real.queues.used == real.queues.ready == 0
         assert not real.queues.active
+        assert not real._locks._queues
         for lane in real.lanes.values():
             assert lane.used == lane.ready == lane.unfinished == lane.open.live == lane.cold.live == 0
             assert lane.seat is None
@@ -522,15 +541,16 @@ def roll(machine: SchedulerMachine, dice: random.Random) -> None:
     body, slotless = dice.choice([0, which]), dice.random() < 0.2
     priority, settle = dice.choice([0.0, 5.0]), dice.choice([0.0, 2.0])
     weight, cap = dice.choice([0.5, 1.0, 5.0]), dice.choice([None, 1, 2, 3])
+    lock = dice.choice(LOCKS)
     seldom, what = dice.random() < 0.3, dice.randrange(7)
     m = machine
     moves: list[tuple[object, Callable[[], None]]] = [
         (True, lambda: m.add_plain_jobs(dice.randint(1, 4), which)),
-        (True, lambda: m.add_job(which, after, priority, stated, body, slotless)),
+        (True, lambda: m.add_job(which, after, priority, stated, body, slotless, lock)),
         (seldom and len(m.chains) < 12, lambda: m.add_cap(which, dice.randint(1, 3))),
         (seldom and len(m.chains) > 2, lambda: m.share_a_cap(which, dice.randrange(60))),
-        (m.open_families(), lambda: m.add_member(which, after, seldom, stated)),
-        (m.open_families(), lambda: m.add_member(which, after, False, stated)),
+        (m.open_families(), lambda: m.add_member(which, after, seldom, stated, lock)),
+        (m.open_families(), lambda: m.add_member(which, after, False, stated, lock)),
         (
             len(m.open_families()) < 4,
             lambda: m.open_group(which, priority, cap, settle, (seldom, what), body),
