@@ -125,10 +125,13 @@ class Record(Entry):
 
     @property
     def resting(self) -> bool:
-        """Whether it has ended or is suspended."""
+        """Whether it has ended or is suspended; of a body, whether all below it is.
+
+        A body's jobs are looked at for that, from the one that could go on when they were last looked at.
+        """
         if self.status is not None or self.state is State.SUSPENDED:
             return True
-        return self.body is not None and self.body.rests
+        return self.body is not None and self.body.rests()
 
     def current_status(self) -> Status:
         """Where it is, in the words of the contract."""

@@ -102,7 +102,7 @@ class Settling:
             return
         while record is not None and record.state in _WAITING:
             if record.state is State.PARKED and record.body is not None:
-                if not record.body.rests:
+                if not record.body.rests():
                     return
                 _tell(record)
                 if record.parent is not None and record.parent.body is not None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, cast
+from typing import Any
 
 from paceline._errors import BuildError
 from paceline._job import Ended
 
+from ._checking import check_types
+from ._conditions import Condition
 from ._graph import Graph, GraphInput, Node
 from ._signature import REQUIRED
 from ._steps import Step
 from ._symbols import Symbol
-from ._values import Arguments, Constant, Input, Predicate, Value
+from ._values import Arguments, Input, Predicate, Value
 
 __all__ = ["Builder"]
 
@@ -81,34 +82,15 @@ class Builder:
             return None
         if not callable(when) or isinstance(when, Symbol):
             return value_of(when)
-        where = f"graph {self.name!r}: `when` of task {step.name!r}"
-        function = cast("Callable[..., Any]", when)
-        if isinstance(when, Step) or inspect.iscoroutinefunction(when):
-            raise BuildError(
-                f"{where} is a task or async function: give it what such a call put out, or a plain function"
-            )
         try:
-            names = tuple(inspect.signature(function).parameters)
-        except ValueError:
-            raise BuildError(
-                f"{where}: {when!r} does not tell its parameters; put a lambda around it"
-            ) from None
-        return Predicate(function, names, self._seen_by(where, names, step, payload))
-
-    def _seen_by(self, where: str, names: tuple[str, ...], step: Step[..., Any], payload: Value) -> Value:
-        """The arguments that a condition asks for, those with defaults included."""
-        if step.signature is None or not isinstance(payload, Arguments):
-            return payload
-        values: dict[str, Value] = {}
-        for name in names:
-            default = step.signature.parameters.get(name, REQUIRED)
-            if name in payload.values:
-                values[name] = payload.values[name]
-            elif default is not REQUIRED:
-                values[name] = Constant(default)
-            else:
-                raise BuildError(f"{where} asks for {name!r}, which is not an argument of the task")
-        return Arguments(values)
+            condition = Condition(step, when)
+            if not isinstance(payload, Arguments):
+                return Predicate(condition.holds, payload)
+            condition.check(payload.values)
+        except TypeError as error:
+            raise BuildError(f"graph {self.name!r}: {error}") from None
+        asked = {name: each for name, each in payload.values.items() if name in condition.names}
+        return Predicate(condition.holds, Arguments(asked))
 
     def graph(self, output: Value | None, names: Mapping[str, object] = _NOTHING) -> Graph:
         """The graph, in order and with its types compared; `names`: what its annotations may name.
@@ -116,8 +98,6 @@ class Builder:
         Raises:
             BuildError: if it cannot run as it is written, or a graph in it cannot.
         """
-        from ._checking import check_types
-
         for node in self.nodes:
             build = getattr(node.step, "build", None)
             if build is not None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from contextvars import Context, copy_context
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, final
+from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
 from paceline._bodies import Body, BodyKind, Child, LiveBody
 from paceline._edges import as_edge
@@ -19,26 +19,17 @@ from paceline._room import BREATH
 from ._steps import Call, Step, refuse_calls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from paceline._job import JobResult
     from paceline._live import LiveAttempt
     from paceline._record import Record
     from paceline._scheduler import Cap, Edge
 
+    from ._flow import Flow
     from ._signature import Signature
 
 __all__ = ["FlowBody", "FlowCall", "LiveFlow"]
 
 R = TypeVar("R")
-
-
-class FlowLike(Protocol):
-    """What a body needs to know of its flow."""
-
-    name: str
-    fn: Callable[..., Any]
-    signature: Signature | None
-    options: Mapping[str, Any]
 
 
 @final
@@ -47,7 +38,7 @@ class FlowBody(Body):
 
     kind: BodyKind = "flow"
 
-    def __init__(self, flow: FlowLike) -> None:
+    def __init__(self, flow: Flow[..., Any]) -> None:
         self.name: str = flow.name
         self.max_running: int | None = flow.options.get("max_running")
         self._flow = flow
@@ -122,11 +113,39 @@ class FlowCall(Call[R]):
 
     @property
     def handle(self) -> Handle:
-        """The job of the call; who takes it is to see what becomes of that."""
-        return Handle(self.observe())
+        """The job of the call, submitted now if it was not.
+
+        To look at it is not to wait: a failure that nobody has awaited, by the call or the handle, fails the
+        flow. A call that is cancelled by its handle does not.
+        """
+        return _CallHandle(self.submitted(), self)
 
     def __repr__(self) -> str:
         return f"<Call {self.key!r} of {self.step.name!r}>"
+
+
+class _CallHandle(Handle):  # type: ignore[misc]  # final for all others
+    """The job of a call in a flow: what becomes of it is known to whoever waits for it, or ends it."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, record: Record, call: FlowCall[Any]) -> None:
+        super().__init__(record)
+        self._call = call
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        self._call.observe()
+        return super().__await__()
+
+    async def wait(self) -> JobResult:
+        self._call.observe()
+        return await super().wait()
+
+    def cancel(self, reason: str = "cancelled by its caller", *, grace: float | None = None) -> bool:
+        ended = super().cancel(reason, grace=grace)
+        if ended:
+            self._call.observe()
+        return ended
 
 
 @final
@@ -135,7 +154,7 @@ class LiveFlow(LiveBody):
 
     kind: BodyKind = "flow"
 
-    def __init__(self, live: LiveAttempt, flow: FlowLike) -> None:
+    def __init__(self, live: LiveAttempt, flow: Flow[..., Any]) -> None:
         super().__init__(live)
         self._flow = flow
         self._key = live.job.key or live.job.name

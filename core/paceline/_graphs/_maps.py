@@ -43,12 +43,6 @@ class _FromItems(Inputs):
         self._sources = sources
         self._whole = whole
 
-    def conditional(self) -> bool:
-        return False
-
-    def met(self) -> bool:
-        return True
-
     def resolve(self) -> object:
         if self._whole:
             return next(iter(self._sources.values())).output

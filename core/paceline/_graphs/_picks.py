@@ -8,19 +8,17 @@ from collections import abc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import GenericAlias
-from typing import Any, Final, Literal, NewType, TypeAlias, Union, get_origin
+from typing import Any, Final, Literal, NewType, Union, get_origin
 
 from ._fields import derives, filled, is_model, items_of, keys_of, named_fields, rows
 from ._fits import Fit, verdict
 from ._forms import UNKNOWN, Shape, form, is_typed_dict, members, shape, type_name, type_of_literal
 from ._hints import class_hints, hints_of
+from ._values import PathStep
 
-__all__ = ["Missing", "Step", "pick_type"]
+__all__ = ["Missing", "pick_type"]
 
 _NONE: Final[Mapping[str, object]] = {}
-
-Step: TypeAlias = tuple[Literal["item", "attr", "key"], object]
-"""One step into a value: `value[x]`, `value.x`, or "key", the first of a mapping, the second of all else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,7 @@ class Missing:
 
     source: object
     """The type that was looked into; not that of the first step, if there were several."""
-    step: Step
+    step: PathStep
     why: Literal["no such field", "no such attribute", "no items", "wrong key", "too short"]
     known_fields: tuple[str, ...] = ()
     """What it does have, if it has named fields."""
@@ -47,7 +45,7 @@ class Missing:
         return said[self.why] + fields
 
 
-def pick_type(source: object, path: tuple[Step, ...]) -> object:
+def pick_type(source: object, path: tuple[PathStep, ...]) -> object:
     """Tell the type at the end of a path into a value annotated as `source`.
 
     Gives an annotation; UNKNOWN where the types on the way do not tell (`Any`, a bare dict, an attribute that
@@ -63,7 +61,7 @@ def pick_type(source: object, path: tuple[Step, ...]) -> object:
     return found
 
 
-def _step(source: object, step: Step) -> object:
+def _step(source: object, step: PathStep) -> object:
     source = form(source)
     while isinstance(source, NewType):
         source = form(source.__supertype__)
@@ -82,7 +80,7 @@ def _step(source: object, step: Step) -> object:
     return UNKNOWN if found is Any or found is object else found
 
 
-def _of_each(source: object, found: list[object], step: Step) -> object:
+def _of_each(source: object, found: list[object], step: PathStep) -> object:
     missing = [one for one in found if isinstance(one, Missing)]
     if len(missing) == len(found):
         fields = dict.fromkeys(field for one in missing for field in one.known_fields)
@@ -92,7 +90,7 @@ def _of_each(source: object, found: list[object], step: Step) -> object:
     return Union[tuple(found)]  # noqa: UP007 - of a tuple
 
 
-def _take(seen: Shape, step: Step) -> object:
+def _take(seen: Shape, step: PathStep) -> object:
     how, name = step
     if how == "item" or (how == "key" and derives(seen.kind, abc.Mapping)):
         return _item(seen, step)
@@ -101,7 +99,7 @@ def _take(seen: Shape, step: Step) -> object:
     return _attribute(seen, str(name), step)
 
 
-def _item(seen: Shape, step: Step) -> object:
+def _item(seen: Shape, step: PathStep) -> object:
     kind = seen.kind
     if is_typed_dict(kind):
         return _typed_dict_item(seen, step)
@@ -115,7 +113,7 @@ def _item(seen: Shape, step: Step) -> object:
     return UNKNOWN if _is_open(kind) else Missing(_type_of(seen), step, "no items")
 
 
-def _typed_dict_item(seen: Shape, step: Step) -> object:
+def _typed_dict_item(seen: Shape, step: PathStep) -> object:
     keys = keys_of(seen)
     for name, key in keys.items():
         if name == step[1]:
@@ -123,7 +121,7 @@ def _typed_dict_item(seen: Shape, step: Step) -> object:
     return Missing(_type_of(seen), step, "no such field", tuple(keys))
 
 
-def _mapping_item(seen: Shape, step: Step) -> object:
+def _mapping_item(seen: Shape, step: PathStep) -> object:
     row = _only_row(seen, abc.Mapping)
     if len(row) < 2:
         return UNKNOWN
@@ -133,7 +131,7 @@ def _mapping_item(seen: Shape, step: Step) -> object:
     return value
 
 
-def _sequence_item(seen: Shape, step: Step) -> object:
+def _sequence_item(seen: Shape, step: PathStep) -> object:
     index = step[1]
     if isinstance(index, slice):
         return UNKNOWN if issubclass(seen.kind, tuple) else _type_of(seen)
@@ -157,7 +155,7 @@ def _only_row(seen: Shape, general: type) -> tuple[object, ...]:
     return found[0] if found else ()
 
 
-def _attribute(seen: Shape, name: str, step: Step) -> object:
+def _attribute(seen: Shape, name: str, step: PathStep) -> object:
     fields = named_fields(seen)
     if fields and name in fields:
         return fields[name]

@@ -156,24 +156,16 @@ class Arguments(Value):
 
 
 class Predicate(Value):
-    """Whether a function of a task's arguments says yes; it is given those that it names.
+    """What a condition says of some arguments."""
 
-    Of a task that takes a payload which is no mapping, it is given the payload.
-    """
+    __slots__ = ("_arguments", "_holds")
 
-    __slots__ = ("_arguments", "_function", "_names")
-
-    def __init__(self, function: Callable[..., Any], names: tuple[str, ...], arguments: Value) -> None:
-        self._function = function
-        self._names = names
+    def __init__(self, holds: Callable[[Any], bool], arguments: Value) -> None:
+        self._holds = holds
         self._arguments = arguments
 
-    def get(self, run: Run) -> Any:
-        arguments = self._arguments.get(run)
-        if not isinstance(arguments, Mapping):
-            return self._function(arguments)
-        given = cast("Mapping[str, Any]", arguments)
-        return self._function(**{name: given[name] for name in self._names if name in given})
+    def get(self, run: Run) -> bool:
+        return self._holds(self._arguments.get(run))
 
     def parts(self) -> Iterator[Value]:
         return self._arguments.parts()

@@ -427,7 +427,7 @@ def test_max_running_is_refused_where_it_would_do_nothing() -> None:
         async with Engine(work) as engine:
             with pytest.raises(ValueError, match="max_running is for graphs, flows and maps; 'work' is none"):
                 await engine.submit(1, max_running=2)
-            with pytest.raises(ValueError, match=r"group 'g': max_running .* GroupPolicy\(in_flight"):
+            with pytest.raises(ValueError, match=r"group 'g': max_running .*GroupPolicy\(in_flight"):
                 await engine.submit_group("g", followers=[1], max_running=2)  # type: ignore[call-arg]  # that is the point
             with pytest.raises(ValueError, match="max_running must be a whole number of at least 1"):
                 engine.map([1], max_running=0)

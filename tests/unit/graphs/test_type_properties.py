@@ -22,7 +22,8 @@ from hypothesis import HealthCheck, assume, given, settings, strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from paceline._graphs._types import UNKNOWN, Fit, Missing, Step, pick_type, type_name, verdict
+from paceline._graphs._types import UNKNOWN, Fit, Missing, pick_type, type_name, verdict
+from paceline._graphs._values import PathStep
 
 Bound = TypeVar("Bound", bound=int)
 
@@ -115,7 +116,7 @@ STRANGE = st.sampled_from(
 )
 """What may stand as an annotation without being one of which much can be told."""
 
-STEPS: st.SearchStrategy[Step] = st.sampled_from(
+STEPS: st.SearchStrategy[PathStep] = st.sampled_from(
     [
         *((how, name) for how in ("item", "attr", "key") for name in ("title", "name", "x", "left", "items")),
         *(("item", index) for index in range(-2, 3)),
@@ -178,7 +179,7 @@ def test_a_wider_target_never_fits_worse_and_a_wider_source_never_certainly_misf
 
 
 @given(TYPES | STRANGE, TYPES | STRANGE, STEPS)
-def test_nothing_that_stands_as_an_annotation_makes_it_raise(source: Any, target: Any, step: Step) -> None:
+def test_nothing_that_stands_as_an_annotation_makes_it_raise(source: Any, target: Any, step: PathStep) -> None:
     assert verdict(source, target) in Fit
     assert type_name(source)
     pick_type(source, (step,))
@@ -210,7 +211,7 @@ def test_every_value_of_a_type_that_fits_is_good_for_the_target(
 @UNHURRIED
 @given(st.data(), TYPES, STEPS)
 def test_what_a_step_takes_out_of_a_value_is_of_the_type_that_was_told(
-    data: st.DataObject, source: Any, step: Step
+    data: st.DataObject, source: Any, step: PathStep
 ) -> None:
     value: Any = data.draw(st.from_type(source))
     assume(_is_one(value, source))

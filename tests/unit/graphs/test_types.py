@@ -50,7 +50,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, TypeAdapter, computed_field
 from typing_extensions import ReadOnly, TypeAliasType, TypedDict
 
-from paceline._graphs._types import UNKNOWN, Fit, Missing, Step, pick_type, type_name, verdict
+from paceline._graphs._types import UNKNOWN, Fit, Missing, pick_type, type_name, verdict
+from paceline._graphs._values import PathStep
 
 T = TypeVar("T")
 Number = TypeVar("Number", int, str)
@@ -586,7 +587,7 @@ def test_a_type_nested_deeper_than_anyone_would_is_a_doubt_and_no_recursion_erro
     assert type_name(deep).count("list") < 50
 
 
-FOUND: list[tuple[object, Step, object]] = [
+FOUND: list[tuple[object, PathStep, object]] = [
     (Movie, ("key", "title"), str),
     (Movie, ("item", "year"), int),
     (Sequel, ("item", "number"), int),
@@ -667,7 +668,7 @@ FOUND: list[tuple[object, Step, object]] = [
     (Literal["a", "b"], ("item", 0), str),
 ]
 
-LACKING: list[tuple[object, Step, str, tuple[str, ...]]] = [
+LACKING: list[tuple[object, PathStep, str, tuple[str, ...]]] = [
     (Movie, ("key", "titel"), "Movie has no field 'titel'; it has: title, year", ("title", "year")),
     (Movie, ("attr", "title"), "Movie has no field 'title'; it has: title, year", ("title", "year")),
     (User, ("key", "nam"), "User has no field 'nam'; it has: name, tags", ("name", "tags")),
@@ -706,13 +707,13 @@ LACKING: list[tuple[object, Step, str, tuple[str, ...]]] = [
 
 
 @pytest.mark.parametrize(("source", "step", "expected"), FOUND)
-def test_the_type_of_what_a_step_takes(source: object, step: Step, expected: object) -> None:
+def test_the_type_of_what_a_step_takes(source: object, step: PathStep, expected: object) -> None:
     assert pick_type(source, (step,)) == expected
 
 
 @pytest.mark.parametrize(("source", "step", "sentence", "fields"), LACKING)
 def test_what_is_certainly_not_there_is_said_with_what_is(
-    source: object, step: Step, sentence: str, fields: tuple[str, ...]
+    source: object, step: PathStep, sentence: str, fields: tuple[str, ...]
 ) -> None:
     found = pick_type(source, (step,))
     assert isinstance(found, Missing)

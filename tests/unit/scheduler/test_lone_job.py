@@ -144,8 +144,8 @@ def test_a_lone_job_keeps_what_its_lane_was_given_back_while_it_waited() -> None
         scheduler.add(Entry(f"b{number}", b, None, 0.0, 1.0), 0.0)
         scheduler.add(Entry(f"a{number}", a, None, 0.0, 1.0), 0.0)
     chosen: list[str] = []
-    while (entry := scheduler.next()) is not None:
-        chosen.append(entry.label)
-        scheduler.finish(entry, 1.0)
-        scheduler.end(entry, "succeeded", 0.0)
+    while (job := scheduler.next()) is not None:
+        chosen.append(job.label)
+        scheduler.finish(job, 1.0)
+        scheduler.end(job, "succeeded", 0.0)
     assert chosen[:4] == ["a", "a0", "a1", "a2"]
