@@ -58,7 +58,8 @@ class Condition:
         """
         if self._signature is None:
             raise TypeError(
-                f"{self._step}: `when`, {self._function!r}, does not tell its parameters; put a lambda around it"
+                f"{self._step}: `when` does not tell its parameters, it is {self._function!r}: "
+                "put a lambda around it"
             )
         for name in self.names:
             if name not in given and name not in self._defaults and self._own.get(name, REQUIRED) is REQUIRED:

@@ -8,7 +8,7 @@ from collections import abc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import GenericAlias
-from typing import Any, Final, Literal, NewType, Union, get_origin
+from typing import Any, Final, Literal, NewType, Union, cast, get_origin
 
 from ._fields import derives, filled, is_model, items_of, keys_of, named_fields, rows
 from ._fits import Fit, verdict
@@ -126,7 +126,7 @@ def _mapping_item(seen: Shape, step: PathStep) -> object:
     if len(row) < 2:
         return UNKNOWN
     keys, value = row[:2]
-    if verdict(type(step[1]), keys) is Fit.MISFITS:
+    if verdict(type(cast("object", step[1])), keys) is Fit.MISFITS:
         return Missing(_type_of(seen), step, "wrong key")
     return value
 

@@ -1,4 +1,4 @@
-"""What goes wrong in aethergraph 0.1.0a15 (G1 to G6), one test a fault, named by it: it goes right here."""
+"""What goes wrong in aethergraph 0.1.0a15, one test a fault, named by it: it goes right here."""
 
 import asyncio
 import threading
@@ -18,7 +18,7 @@ def _large(value: int) -> bool:
     return value > 5
 
 
-def test_g1_a_node_is_tried_as_often_as_it_may_with_pauses_between() -> None:
+def test_a_node_is_tried_as_often_as_it_may_with_pauses_between() -> None:
     tries: list[float] = []
 
     @task(retry=RetryPolicy(attempts=3, base=0.5, cap=0.5))
@@ -37,7 +37,7 @@ def test_g1_a_node_is_tried_as_often_as_it_may_with_pauses_between() -> None:
     assert report.tasks["broken"].status == "failed"
 
 
-def test_g2_whatever_goes_wrong_around_a_node_fails_it_once() -> None:
+def test_whatever_goes_wrong_around_a_node_fails_it_once() -> None:
     tries: list[int] = []
 
     class Odd:
@@ -71,7 +71,7 @@ def test_g2_whatever_goes_wrong_around_a_node_fails_it_once() -> None:
     }
 
 
-def test_g3_a_condition_that_does_not_hold_stalls_nothing() -> None:
+def test_a_condition_that_does_not_hold_stalls_nothing() -> None:
     @task
     async def step(value: int) -> int:
         return value
@@ -87,7 +87,7 @@ def test_g3_a_condition_that_does_not_hold_stalls_nothing() -> None:
         assert (report.state, report.output) == ("succeeded", (None, None))
 
 
-def test_g4_a_cap_is_a_cap_for_flows_too() -> None:
+def test_a_cap_is_a_cap_for_flows_too() -> None:
     running = most = 0
 
     @task
@@ -115,7 +115,7 @@ def test_g4_a_cap_is_a_cap_for_flows_too() -> None:
 
 
 @pytest.mark.blocks_loop
-def test_g5_a_sync_tool_leaves_the_loop_alone() -> None:
+def test_a_sync_tool_leaves_the_loop_alone() -> None:
     go = threading.Event()
 
     @task
@@ -140,7 +140,7 @@ def test_g5_a_sync_tool_leaves_the_loop_alone() -> None:
     assert asyncio.run(main()) != threading.current_thread().name
 
 
-def test_g6_the_tools_own_exception_comes_out() -> None:
+def test_the_tools_own_exception_comes_out() -> None:
     class Tool(Exception):
         pass
 

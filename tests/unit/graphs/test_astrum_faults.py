@@ -37,14 +37,14 @@ def quick_start() -> Dag[..., Any]:
     return report
 
 
-def test_s1_a_graph_runs_twice_and_more_in_a_process() -> None:
+def test_a_graph_runs_twice_and_more_in_a_process() -> None:
     graph = quick_start()
     for _ in range(3):
         report = VirtualClock().run(graph.run)
         assert report.outputs["build_report"] == {"summary": "2 users, 3 orders"}
 
 
-def test_s2_runs_at_the_same_time_keep_their_data_apart() -> None:
+def test_runs_at_the_same_time_keep_their_data_apart() -> None:
     graph = Dag("apart")
 
     @graph.task
@@ -66,7 +66,7 @@ def test_s2_runs_at_the_same_time_keep_their_data_apart() -> None:
     assert VirtualClock().run(main) == [1, 2, 3]
 
 
-def test_s3_a_task_starts_the_moment_its_own_inputs_are_ready() -> None:
+def test_a_task_starts_the_moment_its_own_inputs_are_ready() -> None:
     starts: dict[str, float] = {}
     graph = Dag("levels")
 
@@ -92,7 +92,7 @@ async def fail(seconds: float) -> float:
     raise LookupError("no luck")
 
 
-def test_s4_a_failure_is_noticed_at_once_whatever_was_declared_before_it() -> None:
+def test_a_failure_is_noticed_at_once_whatever_was_declared_before_it() -> None:
     graph = Dag("late")
     graph.task(hold, name="long", bind={"seconds": 1.0})
     graph.task(fail, name="instant", bind={"seconds": 0.0})
@@ -108,7 +108,7 @@ def test_s4_a_failure_is_noticed_at_once_whatever_was_declared_before_it() -> No
 
 
 @pytest.mark.parametrize("own", [True, False], ids=["own engine", "given engine"])
-def test_s5_cancelling_run_leaves_nothing_running(own: bool) -> None:
+def test_cancelling_run_leaves_nothing_running(own: bool) -> None:
     ended: list[str] = []
 
     async def step(name: str) -> None:
@@ -141,7 +141,7 @@ def test_s5_cancelling_run_leaves_nothing_running(own: bool) -> None:
 
 
 @pytest.mark.blocks_loop
-def test_s6_sync_tasks_run_on_threads_and_side_by_side() -> None:
+def test_sync_tasks_run_on_threads_and_side_by_side() -> None:
     """They meet at a barrier, which they can only if all are running; and the loop goes on meanwhile."""
     import threading
 
@@ -160,7 +160,7 @@ def test_s6_sync_tasks_run_on_threads_and_side_by_side() -> None:
     assert report.output == [1, 2, 3]
 
 
-def test_s7_what_never_ran_is_in_the_report_with_the_exception_that_caused_it() -> None:
+def test_what_never_ran_is_in_the_report_with_the_exception_that_caused_it() -> None:
     graph = Dag("told")
     graph.task(fail, name="first", bind={"seconds": 0.0})
     graph.task(hold, name="second", bind={"seconds": From("first")})
@@ -180,7 +180,7 @@ def test_s7_what_never_ran_is_in_the_report_with_the_exception_that_caused_it() 
     assert errors[0].traceback
 
 
-def test_s8_an_independent_branch_goes_on() -> None:
+def test_an_independent_branch_goes_on() -> None:
     graph = Dag("branches")
     graph.task(fail, name="fails", bind={"seconds": 0.0})
     graph.task(hold, name="long", bind={"seconds": 5.0})
@@ -190,7 +190,7 @@ def test_s8_an_independent_branch_goes_on() -> None:
 
 
 @pytest.mark.slow
-def test_s9_a_chain_of_100_000_declared_last_first_builds_and_runs() -> None:
+def test_a_chain_of_100_000_declared_last_first_builds_and_runs() -> None:
     async def step(value: int) -> int:
         return value + 1
 
@@ -208,7 +208,7 @@ def test_s9_a_chain_of_100_000_declared_last_first_builds_and_runs() -> None:
     assert asyncio.run(main()) == length
 
 
-def test_s9_a_chain_longer_than_the_recursion_limit_runs_and_fails_without_recursion() -> None:
+def test_a_chain_longer_than_the_recursion_limit_runs_and_fails_without_recursion() -> None:
     async def step(value: int) -> int:
         if value < 0:
             raise ValueError(value)
@@ -224,7 +224,7 @@ def test_s9_a_chain_longer_than_the_recursion_limit_runs_and_fails_without_recur
     assert (report.totals.failed, report.totals.skipped) == (1, length - 1)
 
 
-def test_s10_a_task_that_raises_cancelled_error_is_a_failure_that_is_reported() -> None:
+def test_a_task_that_raises_cancelled_error_is_a_failure_that_is_reported() -> None:
     async def odd() -> None:
         raise asyncio.CancelledError
 
@@ -238,7 +238,7 @@ def test_s10_a_task_that_raises_cancelled_error_is_a_failure_that_is_reported() 
     assert error.type.endswith("CancelledError")
 
 
-def test_s11_one_function_and_closures_of_one_factory_are_as_many_tasks() -> None:
+def test_one_function_and_closures_of_one_factory_are_as_many_tasks() -> None:
     def make(number: int) -> Callable[[], Any]:
         async def step() -> int:
             return number
@@ -283,7 +283,7 @@ def wide(size: int) -> Dag[..., Any]:
     return graph
 
 
-def test_s12_building_costs_as_much_a_task_in_a_large_graph_as_in_a_small_one() -> None:
+def test_building_costs_as_much_a_task_in_a_large_graph_as_in_a_small_one() -> None:
     """And the cost does not depend on what else is alive in the process."""
     small = operations(lambda: wide(200).build()) / 200
     ballast = [[number] for number in range(50_000)]
@@ -292,7 +292,7 @@ def test_s12_building_costs_as_much_a_task_in_a_large_graph_as_in_a_small_one() 
     assert len(ballast) == 50_000
 
 
-def test_s13_running_costs_as_much_a_task_in_a_large_graph_as_in_a_small_one() -> None:
+def test_running_costs_as_much_a_task_in_a_large_graph_as_in_a_small_one() -> None:
     def cost(size: int) -> float:
         graph = wide(size)
         graph.build()

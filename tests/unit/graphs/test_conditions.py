@@ -1,11 +1,12 @@
 """`when`: a task that is not wanted is skipped without a trouble, and what needs it too."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import pytest
 
-from paceline import BuildError, Dag, Ended, Engine, From, RunReport, dag, task
+from paceline import BuildError, Dag, Ended, Engine, From, JobFailed, RunReport, current_job, dag, flow, task
 from paceline.testing import VirtualClock
 
 
@@ -42,6 +43,10 @@ def several(text: list[str]) -> bool:
 
 def breaks(text: str) -> bool:
     return 1 / len(text) > 0
+
+
+def late(text: str) -> Any:
+    return note.fn(text)
 
 
 def unknown(other: str) -> bool:
@@ -90,6 +95,31 @@ def test_a_function_of_the_arguments_decides_defaults_included() -> None:
 
     assert ran(pipeline, text="a").output == "published a"
     assert ran(pipeline, text="").output is None
+
+
+def test_a_default_of_its_own_holds_for_what_is_no_argument_of_the_task_in_a_graph_as_in_a_flow() -> None:
+    def short(text: str, least: int = 99, limit: int = 3) -> bool:
+        return least < len(text) < limit  # `least` is an argument of the task, whose default counts
+
+    wanted = publish.with_options(when=short)
+
+    @dag
+    async def drawn(text: str) -> object:
+        return await wanted(text)
+
+    @flow
+    async def flowing(text: str) -> object:
+        return await wanted(text)
+
+    runs: list[Callable[..., Awaitable[RunReport]]] = [drawn.run, flowing.run]
+    for run in runs:
+        for text, status in (("ab", "succeeded"), ("abc", "skipped"), ("", "skipped")):
+
+            async def main(run: Callable[..., Awaitable[RunReport]] = run, text: str = text) -> RunReport:
+                return await run(text=text)
+
+            report = VirtualClock().run(main)
+            assert report.tasks["publish"].status == status
 
 
 def test_what_needs_a_skipped_one_is_skipped_and_what_comes_after_its_end_runs() -> None:
@@ -176,6 +206,101 @@ def test_a_condition_that_raises_fails_its_task() -> None:
     assert statuses(report) == {"score": "succeeded", "note": "failed", "note#2": "skipped"}
 
 
+class Gone(BaseException):
+    """Neither an Exception nor one of Python's own."""
+
+
+@task
+async def conditional(text: str) -> str:
+    return text
+
+
+def raises(error: BaseException) -> Callable[[str], bool]:
+    def when(text: str) -> bool:
+        raise error
+
+    return when
+
+
+@pytest.mark.parametrize("error", [SystemExit("done"), Gone("away")], ids=["SystemExit", "one of its own"])
+def test_a_condition_that_raises_what_is_no_exception_fails_its_job_only(error: BaseException) -> None:
+    @dag
+    async def pipeline(text: str) -> object:
+        await note(text)
+        return await conditional.with_options(when=raises(error))(await note(text))
+
+    async def main() -> None:
+        async with Engine() as engine:
+            other = await pipeline.start(engine, text="other", targets=["note"])
+            run = await pipeline.start(engine, text="x")
+            report = await run.report()
+            assert statuses(report) == {"note": "succeeded", "note#2": "succeeded", "conditional": "failed"}
+            told = report.tasks["conditional"].error
+            assert told is not None
+            assert told.exception is error
+            with pytest.raises(JobFailed):
+                await run
+            assert (await other.report()).ok
+            assert await (await engine.submit({"text": "after"}, executor=note)) == "noted after"
+
+    VirtualClock().run(main)
+
+
+def test_an_interrupt_in_a_condition_cancels_the_engine_and_is_raised_by_it() -> None:
+    interrupt = KeyboardInterrupt("enough")
+    seen: dict[str, str] = {}
+
+    @task
+    async def hold() -> None:
+        await asyncio.sleep(100)
+
+    @dag
+    async def pipeline(text: str) -> None:
+        await hold()
+        await conditional.with_options(when=raises(interrupt))(await note(text))
+
+    async def main() -> None:
+        async with Engine() as engine:
+            run = await pipeline.start(engine, text="x")
+            try:
+                await run.report()
+            finally:
+                seen.update({name: handle.status for name, handle in run.tasks.items()})
+
+    clock = VirtualClock()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        clock.run(main)
+    assert caught.value is interrupt
+    assert clock.time() < 100
+    assert seen["conditional"] == "failed"
+
+
+def test_a_condition_is_asked_within_the_graph_or_flow_that_it_stands_in_and_no_other_job() -> None:
+    asked: list[tuple[str, str | None]] = []
+
+    def when(text: str) -> bool:
+        ctx = current_job()
+        asked.append((text, None if ctx is None else ctx.job.name))
+        return True
+
+    wanted = conditional.with_options(when=when)
+
+    @dag
+    async def drawn(text: str) -> object:
+        return await wanted(await conditional(text))
+
+    @flow
+    async def flowing(text: str) -> object:
+        return await wanted.after(conditional(text))(text)
+
+    async def main() -> None:
+        async with Engine() as engine:
+            await asyncio.gather(drawn.run(engine, text="a"), flowing.run(engine, text="b"))
+
+    VirtualClock().run(main)
+    assert sorted(asked, key=str) == [("a", "drawn"), ("b", "flowing")]
+
+
 def test_a_skipped_task_takes_no_slot() -> None:
     @task
     async def hold() -> str:
@@ -198,7 +323,7 @@ def test_a_skipped_task_takes_no_slot() -> None:
 @pytest.mark.parametrize(
     ("when", "said"),
     [
-        (unknown, "asks for 'other', which is not an argument of the task"),
+        (unknown, "asks for 'other', which is no argument of it: 'text', 'least'"),
         (note, "is a task or async function"),
         (note.fn, "is a task or async function"),
         (iter, "does not tell its parameters"),
@@ -210,8 +335,30 @@ def test_what_cannot_decide_is_refused(when: object, said: str) -> None:
     async def pipeline() -> object:
         return await publish.with_options(when=when)("x")
 
-    with pytest.raises(BuildError, match=rf"graph 'pipeline': `when` of task 'publish'.* {said}"):
+    with pytest.raises(BuildError, match=rf"graph 'pipeline': task 'publish': `when` {said}"):
         pipeline.build()
+
+
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [
+        (unknown, "asks for 'other', which is no argument of it: 'text', 'least'"),
+        (note, "is a task or async function"),
+        (note.fn, "is a task or async function"),
+        (iter, "does not tell its parameters"),
+        (late, "answers with something to be awaited"),
+    ],
+    ids=["unknown argument", "task", "async function", "builtin", "function around an async one"],
+)
+def test_what_cannot_decide_fails_the_call_in_a_flow(when: object, said: str) -> None:
+    @flow
+    async def body() -> object:
+        return await publish.with_options(when=when)("x")
+
+    report = VirtualClock().run(body.run)
+    assert report.error is not None
+    assert f"task 'publish': `when` {said}" in report.error.message
+    assert report.totals.succeeded == 0
 
 
 def test_a_value_that_is_not_there_is_refused_before_it_runs() -> None:

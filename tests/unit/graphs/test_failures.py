@@ -15,6 +15,7 @@ from paceline import (
     MemorySink,
     RetryPolicy,
     RunReport,
+    current_job,
     dag,
     events,
     flow,
@@ -319,3 +320,27 @@ def test_cancelling_one_task_of_a_run_fails_the_run_and_skips_what_needs_it() ->
     report = VirtualClock().run(main)
     assert statuses(report) == {"first": "cancelled", "second": "skipped"}
     assert report.state == "cancelled"
+
+
+@pytest.mark.parametrize("on_failure", ["skip_downstream", "fail_fast", "continue"])
+def test_a_job_that_a_task_left_behind_fails_by_itself_and_its_graph_goes_on(on_failure: Any) -> None:
+    left: list[Any] = []
+
+    @task
+    async def leaves(seconds: float) -> float:
+        ctx = current_job()
+        assert ctx is not None
+        left.append(await ctx.spawn({"seconds": 2}, executor=fail))
+        return seconds
+
+    @dag
+    async def pipeline() -> float:
+        return await wait(await leaves(5))
+
+    async def main() -> None:
+        report = await pipeline.run(on_failure=on_failure)
+        assert (report.state, report.output, now()) == ("succeeded", 5, 5)
+        assert statuses(report) == {"leaves": "succeeded", "wait": "succeeded"}
+        assert (left[0].status, (await left[0].wait()).error.exception) == ("failed", BROKEN)
+
+    VirtualClock().run(main)

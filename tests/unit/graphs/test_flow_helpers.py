@@ -251,7 +251,7 @@ def test_a_condition_in_a_flow_is_a_value_or_a_function_of_arguments_defaults_in
         for never in (picky(5), work.with_options(when=[])(1)):
             with pytest.raises(JobSkipped, match=r"a condition .* did not hold"):
                 await never
-        with pytest.raises(TypeError, match="task 'work': `when` is an async function"):
+        with pytest.raises(TypeError, match="task 'work': `when` is a task or async function"):
             await work.with_options(when=late)(1)
         with pytest.raises(
             JobFailed, match="`when` asks for 'size', which is no argument of it: 'number', 'limit'"

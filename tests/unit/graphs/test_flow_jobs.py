@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import weakref
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from paceline import (
     Engine,
+    Handle,
     Job,
     JobFailed,
     JobSuspended,
@@ -303,3 +305,61 @@ def schedule(seed: int) -> list[str]:
 def test_the_same_seed_gives_the_same_schedule() -> None:
     assert schedule(3) == schedule(3)
     assert len({tuple(schedule(seed)) for seed in range(8)}) > 1
+
+
+@task
+async def fails(seconds: float) -> None:
+    await asyncio.sleep(seconds)
+    raise ValueError("no luck")
+
+
+@pytest.mark.parametrize("seconds", [1, 3], ids=["has failed", "will fail"])
+def test_to_look_at_the_handle_of_a_call_is_not_to_wait_for_it(seconds: float) -> None:
+    @flow
+    async def body() -> str:
+        call = fails(seconds)
+        await asyncio.sleep(2)
+        return call.handle.status
+
+    with pytest.raises(JobFailed, match="no luck"):
+        VirtualClock().run(body)
+
+
+async def awaits(handle: Handle) -> None:
+    with pytest.raises(JobFailed):
+        await handle
+
+
+async def waits(handle: Handle) -> None:
+    assert (await handle.wait()).status == "failed"
+
+
+async def cancels(handle: Handle) -> None:
+    assert handle.cancel()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "learns"), [(1, awaits), (3, awaits), (1, waits), (3, waits), (3, cancels)]
+)
+def test_who_waits_by_the_handle_or_cancels_by_it_knows_what_becomes_of_the_call(
+    seconds: float, learns: Callable[[Handle], Awaitable[None]]
+) -> None:
+    @flow
+    async def body() -> str:
+        call = fails(seconds)
+        await asyncio.sleep(2)
+        await learns(call.handle)
+        return "done"
+
+    assert VirtualClock().run(body) == "done"
+
+
+def test_to_cancel_a_call_that_has_failed_changes_nothing() -> None:
+    @flow
+    async def body() -> None:
+        call = fails(1)
+        await asyncio.sleep(2)
+        assert not call.handle.cancel()
+
+    with pytest.raises(JobFailed, match="no luck"):
+        VirtualClock().run(body)

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from paceline import Dag, RunReport, dag, task
+from paceline import Dag, RunReport, current_job, dag, task
 from paceline.testing import VirtualClock
 
 
@@ -160,3 +160,34 @@ def test_items_of_executors_are_handed_on_whole() -> None:
         return await chain.map(await chain.map(numbers))
 
     assert ran(pipeline, numbers=[1, 2]).output == ["<<1>>", "<<2>>"]
+
+
+def test_a_map_whose_parent_was_an_item_that_has_ended_belongs_to_the_map_of_that_item() -> None:
+    left: list[asyncio.Task[Any]] = []
+
+    async def slow(payload: Any) -> None:
+        await asyncio.sleep(5)
+
+    @task
+    async def leaves(item: int) -> int:
+        ctx = current_job()
+        assert ctx is not None
+        before = await ctx.spawn(None, executor=slow)
+
+        async def maps() -> Any:
+            return await double.after(before).map([item, item + 1])
+
+        left.append(asyncio.create_task(maps()))
+        await asyncio.sleep(1)
+        return item
+
+    @dag
+    async def pipeline(items: list[int]) -> int:
+        return await total(await leaves.map(items))
+
+    async def main() -> None:
+        report = await pipeline.run(items=[1, 10])
+        assert (report.state, report.output, now()) == ("succeeded", 11, 5)
+        assert await asyncio.gather(*left) == [[2, 4], [20, 22]]
+
+    VirtualClock().run(main)

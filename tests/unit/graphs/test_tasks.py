@@ -20,6 +20,7 @@ from paceline import (
     NoAdapter,
     Task,
     current_job,
+    dag,
     flow,
     task,
 )
@@ -272,3 +273,28 @@ def test_context_variables_and_the_current_job_are_seen_in_sync_tasks_too() -> N
         return None if job is None else job.job.name
 
     assert outcome(who) == "who"
+
+
+def test_after_a_task_means_that_one_and_no_other_of_the_same_method() -> None:
+    class Desk:
+        async def work(self, seconds: float) -> float:
+            await asyncio.sleep(seconds)
+            return asyncio.get_running_loop().time()
+
+    desk = Desk()
+    first, second, third = (task(desk.work, name=name) for name in ("first", "second", "third"))
+
+    @dag
+    async def drawn() -> float:
+        await first(1)
+        await second(5)
+        return await third.after(first)(1)
+
+    @flow
+    async def flowing() -> float:
+        first(1)
+        second(5)
+        return await third.after(first)(1)
+
+    assert [(edge.source, edge.target) for edge in drawn.edges] == [("first", "third")]
+    assert VirtualClock().run(drawn) == VirtualClock().run(flowing) == 2

@@ -179,7 +179,9 @@ def test_a_wider_target_never_fits_worse_and_a_wider_source_never_certainly_misf
 
 
 @given(TYPES | STRANGE, TYPES | STRANGE, STEPS)
-def test_nothing_that_stands_as_an_annotation_makes_it_raise(source: Any, target: Any, step: PathStep) -> None:
+def test_nothing_that_stands_as_an_annotation_makes_it_raise(
+    source: Any, target: Any, step: PathStep
+) -> None:
     assert verdict(source, target) in Fit
     assert type_name(source)
     pick_type(source, (step,))
