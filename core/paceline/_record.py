@@ -83,7 +83,7 @@ class Record(Entry):
     ) -> None:
         priority = job.priority if group is None else group.priority
         super().__init__(job.id, lane, group, priority, stated, caps, slotless)
-        self.lock = options.lock
+        self.lock: str | None = options.lock
         self.run: Run = run
         self.job: Job = job
         self.group_record: GroupRecord | None = group
