@@ -55,6 +55,7 @@ from ._streams import Stream as Stream
 from ._usage import Cost as Cost, Failure as Failure, Usage as Usage, classify_http as classify_http
 
 if TYPE_CHECKING:
+    from ._graphs._calls import Call as Call
     from ._graphs._dag import Dag as Dag, dag as dag
     from ._graphs._edge import Edge as Edge, Plan as Plan
     from ._graphs._flow import Flow as Flow, flow as flow
@@ -62,7 +63,6 @@ if TYPE_CHECKING:
     from ._graphs._registry import Registry as Registry
     from ._graphs._runs import GraphRun as GraphRun
     from ._graphs._steps import (
-        Call as Call,
         CallOptions as CallOptions,
         GraphOptions as GraphOptions,
         NodeOptions as NodeOptions,
@@ -205,7 +205,7 @@ _LATER = {
     "STATUS_MARKS": "_report_text",
     "AbandonedAttempt": "_snapshot",
     "AttemptReport": "_report_parts",
-    "Call": "_graphs._steps",
+    "Call": "_graphs._calls",
     "CallOptions": "_graphs._steps",
     "CallbackSink": "_sinks",
     "CriticalPath": "_report_parts",

@@ -123,7 +123,7 @@ class Intake:
             run.executors.middleware.submit(job)
         stated = run.settings.costs.reservation(job, options.cost)
         if parent is not None and parent.record.caps:
-            caps = (*caps, *parent.record.caps_below)
+            caps += parent.record.caps_below
         if bound.body is not None:
             caps = _with_its_own(bound.body, options, job.name, caps)
         slotless = bound.body is not None or (isinstance(payload, Inputs) and payload.conditional())

@@ -16,7 +16,8 @@ from paceline._job import Ended
 from paceline._live import CURRENT
 from paceline._room import BREATH
 
-from ._steps import Call, Step, refuse_calls
+from ._calls import Call, refuse_calls
+from ._steps import Step
 
 if TYPE_CHECKING:
     from paceline._job import JobResult

@@ -49,8 +49,8 @@ class Node:
         self.when: Value | None = None
         self.index: int = -1
         """Its place in the graph's order."""
-        self.needs: tuple[tuple[int, bool], ...] = ()
-        """The places of those whose success it waits for, because it takes their values whole."""
+        self.needs: tuple[int, ...] = ()
+        """The places of those whose values it takes whole: it waits for their success."""
         self.data: tuple[Node, ...] = ()
         """What it takes values from."""
         self.piped: Mapping[str, Node] = {}
@@ -139,7 +139,7 @@ class Graph:
         self.nodes: tuple[Node, ...] = tuple(_in_order(name, nodes))
         for index, node in enumerate(self.nodes):
             node.index = index
-            node.needs = tuple((above.index, True) for above in node.data if above not in node.piped.values())
+            node.needs = tuple(above.index for above in node.data if above not in node.piped.values())
         self.by_name: dict[str, Node] = {node.name: node for node in nodes}
         self.inputs: Mapping[str, GraphInput] = inputs
         self.output: Value | None = output

@@ -158,7 +158,7 @@ class LiveGraph(LiveBody):
 
     def _edges(self, node: Node) -> list[Edge]:
         records = self.records
-        edges = [(cast("Record", records[index]), needed) for index, needed in node.needs]
+        edges = [(cast("Record", records[index]), True) for index in node.needs]
         if node.after:
             harsh = self._on_failure != "continue"
             edges.extend((self.job_of(above), needed and harsh) for above, needed in node.after.items())
