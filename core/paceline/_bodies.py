@@ -56,9 +56,9 @@ class Inputs:
         """Look at the condition; it may raise, which fails the job."""
         return True
 
+    @abstractmethod
     def resolve(self) -> object:
         """Make the payload; it may raise, which fails the job."""
-        raise NotImplementedError
 
 
 class Body(ABC):

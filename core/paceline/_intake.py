@@ -97,8 +97,7 @@ class Intake:
         """
         run = self._run
         self._admit(parent, options.lock)
-        if bound is None:
-            bound = run.executors.bind(options.executor)
+        bound = bound or run.executors.bind(options.executor)
         if bound.body is not None and group is None:
             role = bound.body.kind
         now = run.loop.time()
@@ -122,10 +121,8 @@ class Intake:
         if run.executors.sees_submits:
             run.executors.middleware.submit(job)
         stated = run.settings.costs.reservation(job, options.cost)
-        if parent is not None and parent.record.caps:
-            caps += parent.record.caps_below
-        if bound.body is not None:
-            caps = _with_its_own(bound.body, options, job.name, caps)
+        if bound.body is not None or (parent is not None and parent.record.caps):
+            caps = _caps(parent, bound.body, options, job.name, caps)
         slotless = bound.body is not None or (isinstance(payload, Inputs) and payload.conditional())
         if context is None:
             context = copy_context()
@@ -203,9 +200,13 @@ class Intake:
         return self._stamp
 
 
-def _with_its_own(body: Body, options: Options, name: str, caps: tuple[Cap, ...]) -> tuple[Cap, ...]:
-    """The caps of what a body starts: those that it is under, and its own if it has one."""
-    limit = options.max_running or body.max_running
+def _caps(
+    parent: LiveAttempt | None, body: Body | None, options: Options, name: str, caps: tuple[Cap, ...]
+) -> tuple[Cap, ...]:
+    """What a job needs room in: those caps, and the ones above its parent; or what a body's children do."""
+    if parent is not None:
+        caps += parent.record.caps_below
+    limit = None if body is None else options.max_running or body.max_running
     return caps if limit is None else (Cap(name, limit), *caps)
 
 

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 
 from paceline._job import Status
 
+from ._dependents import connect, disconnect
 from ._entries import (
     BACKOFF,
     BLOCKED,
@@ -111,10 +112,10 @@ class Scheduler:
             return _NO_ENDS
         self.states[BLOCKED] += 1
         if group is None:
-            doomed = self._connect(entry, after)
+            doomed = connect(entry, after)
         else:
             group.unfinished += 1
-            doomed = self._connect(entry, after)
+            doomed = connect(entry, after)
             if entry is not group.primer and not group.opened:
                 primer = group.primer
                 if primer is not None and primer.status is not None and not group.released:
@@ -122,29 +123,11 @@ class Scheduler:
                 group.held[entry] = None
                 entry.blockers += 1
         if doomed is not None:
-            self._disconnect(entry)
+            disconnect(entry)
             return self._sweep(entry, "skipped", doomed, now)
         if not entry.blockers:
             self._free(entry)
         return _NO_ENDS
-
-    def _connect(self, entry: Entry, after: Iterable[Edge]) -> Node | None:
-        """Add the edges; if one can never be satisfied, return what it comes from."""
-        doomed = None
-        waits: list[Node] = []
-        for node, needs_success in after:
-            if node.status is None:
-                dependents = node.dependents
-                if dependents is None:
-                    dependents = node.dependents = {}
-                if entry not in dependents:
-                    waits.append(node)
-                dependents[entry] = needs_success or dependents.get(entry, False)
-            elif needs_success and node.status != "succeeded":
-                doomed = doomed or node
-        entry.after = tuple(waits)
-        entry.blockers = len(waits)
-        return doomed
 
     def _ready(self, entry: Entry, *, front: bool = False) -> None:
         self._move(entry, READY)
@@ -266,7 +249,7 @@ class Scheduler:
             else:
                 self._withdraw(entry, IDLE)
         elif entry.state is BLOCKED:
-            self._disconnect(entry)
+            disconnect(entry)
         elif entry.state is BACKOFF:
             self.timers.cancel(entry)
         return self._sweep(entry, status, None, now)
@@ -284,14 +267,6 @@ class Scheduler:
         """The job rests, holding nothing, until `again`."""
         self._move(entry, SUSPENDED)
 
-    def _disconnect(self, entry: Entry) -> None:
-        for node in entry.after:
-            if node.dependents is not None:
-                node.dependents.pop(entry, None)
-        if entry.group is not None:
-            entry.group.held.pop(entry, None)
-        entry.after = ()
-
     def _sweep(self, first: Node, status: Status, cause: Node | None, now: float) -> Sequence[Node]:
         """End a job or group, and all that can no longer run because of it."""
         self._mark(first, status, cause)
@@ -304,7 +279,7 @@ class Scheduler:
             dependents, node.dependents = node.dependents, None
             for entry, needs_success in (dependents or {}).items():
                 if needs_success and node.status != "succeeded":
-                    self._disconnect(entry)
+                    disconnect(entry)
                     self._mark(entry, "skipped", node)
                     ended.append(entry)
                 else:
@@ -338,7 +313,7 @@ class Scheduler:
             else:
                 held, group.held = group.held, {}
                 for follower in held:
-                    self._disconnect(follower)
+                    disconnect(follower)
                     self._mark(follower, "skipped", entry)
                     ended.append(follower)
         if group.closed and not group.unfinished:
