@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from paceline._job import Status
 
 if TYPE_CHECKING:
-    from ._lanes import Flow, LaneState
+    from paceline._usage import Cost
+
+    from ._flows import Flow
+    from ._gates import Gate, Reservation
+    from ._lanes import LaneState
     from ._places import Place
+    from ._pools import Pool
     from ._turns import Turns
 
 __all__ = [
@@ -20,11 +25,13 @@ __all__ = [
     "ENDED",
     "IDLE",
     "PARKED",
+    "PAUSED",
     "READY",
     "RETURNING",
     "RUNNING",
     "SUSPENDED",
     "Cap",
+    "Due",
     "Edge",
     "Entry",
     "GroupState",
@@ -51,6 +58,7 @@ class State(IntEnum):
     SUSPENDED = 7
     ENDED = 8
     BODY = 9
+    PAUSED = 10  # its budget has too little left for it
 
 
 # Bound once: looking a member up on its class takes as long as a call.
@@ -64,6 +72,7 @@ BACKOFF: Final = State.BACKOFF
 SUSPENDED: Final = State.SUSPENDED
 ENDED: Final = State.ENDED
 BODY: Final = State.BODY
+PAUSED: Final = State.PAUSED
 
 
 class Timer:
@@ -71,9 +80,9 @@ class Timer:
 
     __slots__ = ("seat", "target", "ticket", "when")
 
-    def __init__(self, when: float, target: Entry | GroupState) -> None:
+    def __init__(self, when: float, target: Due) -> None:
         self.when: float = when
-        self.target: Entry | GroupState = target
+        self.target: Due = target
         self.seat: Turns[Timer] | None = None
         self.ticket: int = 0
 
@@ -108,12 +117,15 @@ class Entry:
         "caps",
         "cause",
         "charged",
+        "demand",
         "dependents",
         "group",
         "label",
         "lane",
         "lock",
+        "pool",
         "priority",
+        "reserved",
         "slotless",
         "state",
         "stated",
@@ -130,9 +142,17 @@ class Entry:
         stated: float | None,
         caps: tuple[Cap, ...] = (),
         slotless: bool = False,
+        pool: Pool | None = None,
+        demand: Cost | None = None,
     ) -> None:
         self.label: str = label
         self.lane: LaneState = lane
+        self.pool: Pool | None = pool
+        """Where it queues with those that have the same gates to pass; None: where there are no gates."""
+        self.demand: Cost | None = demand
+        """What an attempt is expected to use, as far as that is known."""
+        self.reserved: Reservation | None = None
+        """What the attempt that is under way has taken from the gates."""
         self.group: GroupState | None = group
         self.caps: tuple[Cap, ...] = caps if group is None or slotless else group.caps
         """What it needs room in; for a job without a slot, what its children do."""
@@ -188,6 +208,7 @@ class GroupState:
         "lane",
         "opened",
         "outcomes",
+        "pool",
         "primer",
         "released",
         "returning",
@@ -208,9 +229,12 @@ class GroupState:
         settle: float = 0.0,
         run_on_failure: bool = False,
         exempt: bool = False,
+        pool: Pool | None = None,
     ) -> None:
         self.label: str = label
         self.lane: LaneState = lane
+        self.pool: Pool | None = pool
+        """Where its members queue."""
         self.cap: Cap | None = None if capacity is None else Cap(label, capacity, self)
         self.around: tuple[Cap, ...] = caps
         """The caps that it shares with others."""
@@ -265,15 +289,17 @@ class GroupState:
 class Leftover:
     """An attempt that was given up but has not really ended: it still counts in the caps it was under."""
 
-    __slots__ = ("charged", "entry", "holds")
+    __slots__ = ("charged", "entry", "holds", "reserved")
 
-    def __init__(self, entry: Entry, charged: float, holds: bool) -> None:
+    def __init__(self, entry: Entry, charged: float, holds: bool, reserved: Reservation | None) -> None:
         self.entry: Entry = entry
         self.charged: float = charged
         self.holds: bool = holds
         """Whether it still holds a place in its lane and group (a parked attempt had given them back)."""
+        self.reserved: Reservation | None = reserved
 
 
 Node: TypeAlias = Entry | GroupState
+Due: TypeAlias = "Entry | GroupState | Gate"
 Edge: TypeAlias = tuple[Node, bool]
 """What to wait for, and whether its success is needed or just its end."""

@@ -1,8 +1,9 @@
 """Which ready job goes next: lanes in their fair order, under caps and the places for active groups.
 
-All of it is one structure. A lane stands in `_lanes` while one of its jobs could use a slot at once, in
-`_cold` while all that it has are groups that need another place among the active ones than those it has,
-and in neither while it has nothing, is at its cap, or all that it has is at other caps. Caps that jobs share
+All of it is one structure. A lane stands among those of its pool (`_pools.py`) while one of its jobs there
+could use a slot at once, among the cold ones while all that it has are groups that need another place among
+the active ones than those it has, and in neither while it has nothing, is at its cap, or all that it has is
+at other caps. Caps that jobs share
 across lanes (`Cap`) take the places of their flows out of the lanes while they are full, and put them back
 (`_places.py`): what stands in a queue here may run, so that no choice ever has to be made twice. Lanes that
 come back to the same cap together do so in the order in which they last had room under one: none starves
@@ -14,10 +15,14 @@ the end; and a lane that was away comes back at the level of the last dispatch, 
 
 from __future__ import annotations
 
+from ._branches import Branch
 from ._entries import READY, Entry, GroupState
-from ._lanes import FIRST, Flow, LaneState
+from ._flows import FIRST, Flow
+from ._gates import Block
+from ._lanes import LaneState
 from ._places import Place
-from ._turns import Turns, leave
+from ._pools import Pools, admit
+from ._timers import Timers
 
 __all__ = ["FairQueues"]
 
@@ -25,7 +30,7 @@ __all__ = ["FairQueues"]
 class FairQueues:
     """Ready jobs, the slots and caps they need, and the choice among them."""
 
-    def __init__(self, slots: int, max_active_groups: int) -> None:
+    def __init__(self, slots: int, max_active_groups: int, timers: Timers) -> None:
         self.slots = slots
         self.max_active_groups = max_active_groups
         self.used: int = 0
@@ -33,12 +38,11 @@ class FairQueues:
         self.active: dict[GroupState, None] = {}
         """Groups that have a place among the active ones, the one that has had it longest first."""
         self.lanes: dict[str, LaneState] = {}
-        self._level = 0.0
-        """The service of the lane last chosen, or more: it never falls."""
+        self.pools: Pools = Pools(timers)
+        self.turned_away: list[tuple[Entry, Block]] = []
+        """Jobs that had their turn and need more than there is or will be; they stand in no queue."""
         self._openings = 0
         """How often a place for an active group came free when there had been none."""
-        self._lanes: Turns[LaneState] = Turns(_service)
-        self._cold: Turns[LaneState] = Turns(_service)
         self._cost_sum = 0.0
         self._cost_count = 0
         self._lone: Flow | None = None
@@ -57,21 +61,24 @@ class FairQueues:
     def push(self, entry: Entry, *, front: bool = False) -> None:
         """Queue a job whose state is READY or RETURNING; `front`: before those of its flow."""
         lane = entry.lane
-        flow = lane.flow_of(entry)
+        branch = lane.branch(entry.pool or self.pools.plain)
+        flow = branch.flow_of(entry)
         lane.ready += 1
         self.ready += 1
         if self.ready == 1 and flow.plain and lane.capacity is None:
             flow.come_back()
-            self._come_back(lane)
+            self._come_back(branch)
             self._lone, self._lone_job = flow, entry
             return
         if self._lone is not None:
             self._queue_lone()
         flow.push(entry, front=front)
         if flow.ready == 1:
-            lane.offer(flow)
-            if lane.seat is not self._lanes:
-                self._offer(lane)
+            branch.offer(flow)
+            if branch.seat is not branch.pool.warm.branches:
+                self._offer(branch)
+        if branch.pool.block is not None and (front or flow.ready == 1):
+            self.pools.look_again(branch.pool)
 
     def _queue_lone(self) -> None:
         """The one ready job is not to go next just because it is the only one.
@@ -82,71 +89,103 @@ class FairQueues:
         if flow is not None and entry is not None:
             self._lone = self._lone_job = None
             flow.push(entry, front=False)
-            flow.lane.open.put(flow)
-            self._lanes.put(flow.lane)
+            flow.branch.open.put(flow)
+            self.pools.put(flow.branch, flow.branch.pool.warm)
 
     def withdraw(self, entry: Entry, flow: Flow) -> None:
         """Forget a queued job that was cancelled; its state has changed already."""
         self._queue_lone()
-        lane = entry.lane
+        branch = flow.branch
         flow.withdraw(entry)
-        lane.ready -= 1
+        self._less(flow)
+        if branch.pool.block is not None:
+            self.pools.look_again(branch.pool)
+
+    def _less(self, flow: Flow) -> None:
+        """A job of the flow is queued no more, and has not started."""
+        branch = flow.branch
+        branch.lane.ready -= 1
         self.ready -= 1
         if not flow.ready:
             self._rest(flow)
-            lane.offer(flow)
-            self._offer(lane)
+            branch.offer(flow)
+            self._offer(branch)
 
-    def pop(self) -> Entry | None:
+    def pop(self, now: float) -> Entry | None:
         """Choose the next job and give it its slot and its places, or None where none can have them."""
         if self.used >= self.slots or not self.ready:
             return None
         flow, entry = self._lone, self._lone_job
         if flow is not None and entry is not None:
             self._lone = self._lone_job = None
-            flow.lane.ready = self.ready = 0
-            self._take(entry, flow.lane, flow)
+            flow.branch.lane.ready = self.ready = 0
+            self._take(entry, flow)
             return entry
-        flow = self.first_flow()
-        return None if flow is None else self._pop(flow)
+        while (flow := self.first_flow()) is not None:
+            pool = flow.branch.pool
+            if not pool.gates:
+                return self._pop(flow)
+            block = admit(pool, flow.head(), now)
+            if block is None:
+                entry = self._pop(flow)
+                self.pools.moved_on(pool)
+                return entry
+            if block.final:
+                self.turned_away.append((flow.pop(), block))
+                self._less(flow)
+                self.pools.moved_on(pool)
+            else:
+                self.pools.shut(pool, block)
+        return None
 
     def _pop(self, flow: Flow) -> Entry:
-        lane = flow.lane
-        if lane.seat is not self._lanes:
-            self._come_back(lane)
+        branch = flow.branch
+        lane = branch.lane
+        if branch.seat is not branch.pool.warm.branches:
+            self._come_back(branch)
         entry = flow.pop()
         lane.ready -= 1
         self.ready -= 1
-        self._take(entry, lane, flow)
+        self._take(entry, flow)
         # A flow or lane that is alone in its queue and may stay there is the first one still.
         if flow.group is not None:
-            lane.offer_group(flow.group)
-        elif not flow.ready or flow.caps or lane.open.live > 1:
-            lane.offer(flow)
+            branch.offer_group(flow.group)
+        elif not flow.ready or flow.caps or branch.open.live > 1:
+            branch.offer(flow)
         if flow.caps:
             self._fill(flow)
-        alone = lane.seat is self._lanes and self._lanes.live == 1
-        if not (alone and lane.open.live and lane.capacity is None):
-            self._offer(lane)
+        alone = branch.seat is branch.pool.warm.branches and self.pools.only(branch)
+        if not (alone and branch.open.live and lane.capacity is None):
+            self._offer_lane(lane)
         return entry
 
     def first_flow(self) -> Flow | None:
         """The flow whose head the next slot goes to, or None where nothing could use one."""
         self._queue_lone()
-        lane = self._first_lane() if self._cold.live else self._lanes.first()
-        if lane is None:
+        branch = self.pools.first(len(self.active) < self.max_active_groups)
+        if branch is None:
             return None
-        standing = lane.choose(self.places_free(lane)) if lane.cold.live else lane.open.first()
+        if len(branch.lane.branches) > 1:
+            branch = self._dearest(branch)
+        standing = branch.choose(self.places_free(branch.lane)) if branch.cold.live else branch.open.first()
         while type(standing) is Place:
             standing = standing.turns.first()
         assert standing is not None
         return standing
 
-    def _take(self, entry: Entry, lane: LaneState, flow: Flow) -> None:
+    @staticmethod
+    def _dearest(branch: Branch) -> Branch:
+        """Of the branches of this lane that may go on, the one with the highest priority."""
+        others = [other for other in branch.lane.branches.values() if other.goes_on]
+        return max((branch, *others), key=_priority)
+
+    def _take(self, entry: Entry, flow: Flow) -> None:
+        branch = flow.branch
+        lane = branch.lane
         self.used += 1
         lane.used += 1
         if flow.caps:
-            self._takes = lane.taken = self._takes + 1
+            self._takes = branch.taken = self._takes + 1
             for cap in flow.caps:
                 cap.used += 1
         group = flow.group
@@ -157,17 +196,18 @@ class FairQueues:
                 flow.come_back()
             if not flow.ready:
                 self._rest(flow)
-        if self._level < lane.service:
-            self._level = lane.service
+        level = lane.service + branch.shift + branch.pool.offset
+        if self.pools.level < level:
+            self.pools.level = level
         if entry.state is READY:
             entry.charged = cost = self._estimate(entry) if entry.stated is None else entry.stated
             lane.served += cost
             lane.service += cost / lane.weight
-            level = flow.level
+            turns = flow.level
             if flow.place is not None:
                 flow.turn = flow.place.top.turn
-            if level.turn < flow.turn:
-                level.turn = flow.turn
+            if turns.turn < flow.turn:
+                turns.turn = flow.turn
             flow.turn += cost
 
     def _activate(self, group: GroupState) -> None:
@@ -179,8 +219,8 @@ class FairQueues:
         if len(self.active) >= self.max_active_groups:
             other = next(iter(self.active))
             self._deactivate(other)
-            other.lane.offer(other.flow)
-            self._offer(other.lane)
+            other.flow.branch.offer(other.flow)
+            self._offer_lane(other.lane)
         group.active = True
         group.lane.active += 1
         self.active[group] = None
@@ -204,6 +244,8 @@ class FairQueues:
         """The job's attempt is over, or parked: give back its slot and its places."""
         self.used -= 1
         lane = entry.lane
+        if entry.pool is not None:
+            self.pools.leave(entry.pool)
         if entry.caps or lane.capacity is not None:
             self.vacate(entry)
         else:
@@ -216,7 +258,7 @@ class FairQueues:
         if group is not None and group.active and group.full:
             # That end may never come: other groups are not to wait for it too.
             self._deactivate(group)
-            self._offer(group.lane)
+            self._offer_lane(group.lane)
 
     def vacate(self, entry: Entry) -> None:
         """Give back its places in its lane and under its caps."""
@@ -224,36 +266,40 @@ class FairQueues:
         lane.used -= 1
         if entry.caps:
             self._make_room(entry)
-        if lane.ready and lane.seat is not self._lanes:
-            self._offer(lane)
+        if lane.ready:
+            for branch in lane.branches.values():
+                if branch.seat is not branch.pool.warm.branches:
+                    self._offer(branch)
 
     def _make_room(self, entry: Entry) -> None:
         """Give back its places under its caps; where they were full, others come back."""
         freed = [cap for cap in entry.caps if cap.full]
         for cap in entry.caps:
             cap.used -= 1
-        back: dict[LaneState, None] = {}
+        back: dict[Branch, None] = {}
         for cap in freed:
-            back.update((place.lane, None) for place in cap.places if place.settle())
+            back.update((place.branch, None) for place in cap.places if place.settle())
             if cap.owner is not None:
-                cap.owner.lane.offer_group(cap.owner)
-                back[cap.owner.lane] = None
-        for lane in sorted(back, key=_taken):
-            if lane.seat is not self._lanes:
-                self._offer(lane)
+                branch = cap.owner.flow.branch
+                branch.offer_group(cap.owner)
+                back[branch] = None
+        for branch in sorted(back, key=_taken):
+            if branch.seat is not branch.pool.warm.branches:
+                self._offer(branch)
 
     def _fill(self, flow: Flow) -> None:
         """It took room under its caps: where they are full now, what else is under them waits."""
-        touched: dict[LaneState, None] = {}
+        touched: dict[Branch, None] = {}
         for cap in flow.caps:
             if cap.full:
-                touched.update((place.lane, None) for place in cap.places if place.settle())
+                touched.update((place.branch, None) for place in cap.places if place.settle())
                 if cap.owner is not None and cap.owner is not flow.group:
-                    cap.owner.lane.offer_group(cap.owner)
-                    touched[cap.owner.lane] = None
-        for lane in touched:
-            if not lane.open.live:
-                self._offer(lane)
+                    branch = cap.owner.flow.branch
+                    branch.offer_group(cap.owner)
+                    touched[branch] = None
+        for branch in touched:
+            if not branch.open.live:
+                self._offer(branch)
 
     # Costs.
 
@@ -277,32 +323,28 @@ class FairQueues:
         difference = cost - charged
         lane.served += difference
         lane.service += difference / lane.weight
-        if lane.seat is not None:
-            self._offer(lane)
-        flow = lane.charged_flow(entry)
+        for branch in lane.branches.values():
+            if branch.seat is not None:
+                self._offer(branch)
+        home = lane.branches.get(entry.pool or self.pools.plain)
+        flow = None if home is None else home.charged_flow(entry)
         if flow is not None:
             flow.turn += difference
             if flow.seat is not None:
-                lane.offer(flow)
+                flow.branch.offer(flow)
 
     # Lanes.
 
     def change(self, lane: LaneState, weight: float, capacity: int | None) -> None:
         """Give a lane another weight and cap; how much it is ahead or behind, as a cost, stays as it is."""
         self._queue_lone()
-        lane.service = self._level + (lane.service - self._level) * lane.weight / weight
+        level, ratio = self.pools.level, lane.weight / weight
+        lane.service = level + (lane.service - level) * ratio
+        for branch in lane.branches.values():
+            branch.shift = branch.lift * ratio - (0.0 if branch.seat is None else branch.pool.offset)
         lane.weight = weight
         lane.capacity = capacity
-        self._offer(lane)
-
-    def _first_lane(self) -> LaneState | None:
-        """The lane that has been charged least, of those that wait for a slot or for a place too."""
-        lane = self._lanes.first()
-        if len(self.active) < self.max_active_groups:
-            cold = self._cold.first()
-            if cold is not None and (lane is None or cold.service < lane.service):
-                return cold
-        return lane
+        self._offer_lane(lane)
 
     def places_free(self, lane: LaneState) -> bool:
         """Whether another group of the lane may become active."""
@@ -312,34 +354,47 @@ class FairQueues:
         """The group has ended: let go of its flows."""
         for flow in (group.flow, group.returning):
             if flow is not None:
-                group.lane.forget(flow)
+                flow.branch.forget(flow)
 
-    def _offer(self, lane: LaneState) -> None:
-        """Put the lane where it belongs now."""
-        if lane.capacity is None and lane.open.live and lane.seat is self._lanes:
-            self._lanes.put(lane)
-            return
-        if lane.full or not (lane.open or (lane.cold and lane.has_place)):
-            leave(lane)
-            return
-        self._come_back(lane)
-        if lane.open or not lane.active:
-            self._lanes.put(lane)
+    def _offer_lane(self, lane: LaneState) -> None:
+        """Put all of a lane where it belongs now."""
+        if len(lane.branches) == 1:
+            for branch in lane.branches.values():
+                self._offer(branch)
         else:
-            self._cold.put(lane)
+            for branch in tuple(lane.branches.values()):
+                self._offer(branch)
 
-    def _come_back(self, lane: LaneState) -> None:
+    def _offer(self, branch: Branch) -> None:
+        """Put the lane where it belongs now, among those of its pool."""
+        lane, pool, pools = branch.lane, branch.pool, self.pools
+        if lane.capacity is None and branch.open.live and branch.seat is pool.warm.branches:
+            pools.put(branch, pool.warm)
+            return
+        if lane.full or not (branch.open or (branch.cold and lane.has_place)):
+            pools.take_out(branch)
+            return
+        self._come_back(branch)
+        pools.put(branch, pool.warm if branch.open or not lane.active else pool.cold)
+
+    def _come_back(self, branch: Branch) -> None:
         """If the lane lacked more than a slot since it was last looked at, it starts at the others' level."""
-        if lane.seat is not self._lanes:
-            here = lane.seat is self._cold and lane.openings == self._openings and self.places_free(lane)
-            if not here and lane.service < self._level:
-                lane.service = self._level
-        lane.openings = self._openings
+        lane, pool = branch.lane, branch.pool
+        if branch.seat is not pool.warm.branches:
+            cold = branch.seat is pool.cold.branches
+            if not (cold and branch.openings == self._openings and self.places_free(lane)):
+                level = self.pools.level if pool.block is None else pool.frozen
+                lift = branch.lift
+                if len(lane.branches) == 1 or not lane.elsewhere(branch):
+                    lane.service = max(lane.service + lift, level)
+                    lift = 0.0
+                branch.shift = max(lift, level - lane.service) - pool.offset
+        branch.openings = self._openings
 
 
-def _service(lane: LaneState) -> float:
-    return lane.service
+def _taken(branch: Branch) -> int:
+    return branch.taken
 
 
-def _taken(lane: LaneState) -> int:
-    return lane.taken
+def _priority(branch: Branch) -> float:
+    return branch.priority

@@ -15,23 +15,24 @@ from typing import TYPE_CHECKING, Any, TypeAlias, final
 from ._turns import Turns, leave
 
 if TYPE_CHECKING:
+    from ._branches import Branch
     from ._entries import Cap
-    from ._lanes import Flow, LaneState, Level
+    from ._flows import Flow, Level
 
 __all__ = ["Place", "Standing", "turn_of"]
 
 
 @final
 class Place:
-    """The flows of one lane under one cap (and under the same caps around it)."""
+    """The flows of one branch under one cap (and under the same caps around it)."""
 
     __slots__ = (
         "above",
         "below",
+        "branch",
         "cap",
         "count",
         "flows",
-        "lane",
         "level",
         "seat",
         "since",
@@ -40,8 +41,8 @@ class Place:
         "turns",
     )
 
-    def __init__(self, lane: LaneState, cap: Cap, above: Place | None) -> None:
-        self.lane: LaneState = lane
+    def __init__(self, branch: Branch, cap: Cap, above: Place | None) -> None:
+        self.branch: Branch = branch
         self.cap: Cap = cap
         self.above: Place | None = above
         """The place of the next cap around it."""
@@ -92,7 +93,7 @@ class Place:
                 if stays and turn == place.turn and not anew:
                     return False
                 place.level, place.turn = level, turn
-                (place.lane.open if place.above is None else place.above.turns).put(place)
+                (place.branch.open if place.above is None else place.above.turns).put(place)
             place = place.above
         return True
 
@@ -105,7 +106,7 @@ class Place:
                 return
             del place.cap.places[place]
             above = place.above
-            (place.lane.places if above is None else above.below).pop(place.cap)
+            (place.branch.places if above is None else above.below).pop(place.cap)
             place = above
 
 

@@ -12,10 +12,12 @@ it held, then `end`, `retry`, `suspend` or `again` says what becomes of the job.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 
 from paceline._job import Status
+from paceline._usage import Failure, Usage
 
 from ._dependents import connect, disconnect
 from ._entries import (
@@ -25,6 +27,7 @@ from ._entries import (
     ENDED,
     IDLE,
     PARKED,
+    PAUSED,
     READY,
     RETURNING,
     RUNNING,
@@ -37,8 +40,12 @@ from ._entries import (
     State,
 )
 from ._fair import FairQueues
+from ._gates import Block, Gate, Note, NoteKind, Reservation
 from ._lanes import LaneState
 from ._locks import Locks
+from ._means import Means
+from ._meters import Allowance
+from ._settlement import learn, settle
 from ._timers import Timers
 from ._waiting import WaitReason, why
 
@@ -56,13 +63,19 @@ class Scheduler:
     """
 
     def __init__(self, *, slots: int, max_active_groups: int | None = None) -> None:
-        self.queues: FairQueues = FairQueues(slots, slots if max_active_groups is None else max_active_groups)
+        self.timers: Timers = Timers()
+        places = slots if max_active_groups is None else max_active_groups
+        self.queues: FairQueues = FairQueues(slots, places, self.timers)
         self.unfinished: int = 0
         """Jobs that have not ended."""
         self.unfinished_groups: int = 0
         self.states: list[int] = [0] * len(State)
         """How many jobs are in each state (ENDED: how many have ended in all)."""
-        self.timers: Timers = Timers()
+        self.refused: list[tuple[Entry, Block]] = []
+        """Jobs that need more than a limit ever lets through, or than their budget has left; to be ended."""
+        self.notes: list[Note] = []
+        """What happened at the gates, for whoever records it."""
+        self._means = Means()
         self._locks = Locks()
         self._settling = 0
         self._bodies: deque[Entry] = deque()
@@ -76,7 +89,8 @@ class Scheduler:
     @property
     def pending(self) -> int:
         """Jobs that wait to run, for whatever reason but an answer."""
-        return self.states[BLOCKED] + self.states[READY] + self.states[BACKOFF]
+        states = self.states
+        return states[BLOCKED] + states[READY] + states[BACKOFF] + states[PAUSED]
 
     # Lanes.
 
@@ -90,6 +104,7 @@ class Scheduler:
         lane = self.queues.lanes.get(name)
         if lane is None:
             lane = self.queues.lanes[name] = LaneState(name, weight, max_running)
+            lane.means = Means(self._means)
         else:
             self.queues.change(lane, weight, max_running)
         return lane
@@ -154,17 +169,51 @@ class Scheduler:
 
     # Jobs run.
 
-    def next(self) -> Entry | None:
-        """Choose the job that starts (or, if it was parked, goes on) now; None while none can."""
+    def next(self, now: float = 0.0) -> Entry | None:
+        """Choose the job that starts (or, if it was parked, goes on) now; None while none can.
+
+        Jobs that had their turn and can never go are in `refused` then.
+        """
         while self._bodies:
             entry = self._bodies.popleft()
             if entry.state is READY:  # not cancelled meanwhile
                 self._move(entry, BODY)
                 return entry
-        chosen = self.queues.pop()
+        chosen = self.queues.pop(now)
         if chosen is not None:
             self._move(chosen, RUNNING)
+        if self.queues.turned_away:
+            self._turn_away()
         return chosen
+
+    def _turn_away(self) -> None:
+        """Jobs that had their turn for nothing: they wait for their budget, outside of all queues, or end."""
+        for entry, block in self.queues.turned_away:
+            self._move(entry, IDLE)
+            allowance = block.meter
+            if block.kind == "exhausted" and isinstance(allowance, Allowance):
+                if not allowance.said:
+                    allowance.said = True
+                    self.notes.append(Note("budget_exhausted", block.gate, block.until))
+                if allowance.on_exhausted == "pause":
+                    self._move(entry, PAUSED)
+                    block.gate.paused[entry] = block
+                    if block.until < math.inf:
+                        self.timers.advance(block.until, block.gate)
+                    continue
+            self.refused.append((entry, block))
+        self.queues.turned_away.clear()
+
+    def resume_paused(self, gate: Gate, now: float) -> None:
+        """A budget may have something again: who waits for it has another turn, in the order of before."""
+        ready = [entry for entry in gate.paused if entry.state is PAUSED]
+        gate.paused.clear()
+        for allowance in gate.allowances:
+            allowance.refill(now)
+            allowance.said = False
+        for entry in ready:
+            self._ready(entry)
+        self.queues.pools.stir(gate)
 
     def park(self, entry: Entry) -> None:
         """A running job waits for its own: it gives back all that it holds."""
@@ -187,8 +236,18 @@ class Scheduler:
 
     # An attempt is over.
 
-    def finish(self, entry: Entry, cost: float | None) -> None:
+    def finish(
+        self,
+        entry: Entry,
+        cost: float | None,
+        now: float = 0.0,
+        usage: Usage | None = None,
+        failure: Failure | None = None,
+    ) -> None:
         """Its attempt ended: take back what it held and settle the real cost (None: as reserved)."""
+        if entry.reserved is not None:
+            held, entry.reserved = entry.reserved, None
+            self._settle(entry, held, usage, failure, now)
         # Before it makes room: a lane or group that was at its cap comes back with the real cost counted.
         if cost is not None:
             self.queues.settle(entry, entry.charged, cost)
@@ -206,14 +265,42 @@ class Scheduler:
             self.queues.free_slot(entry)
         else:
             self._stop(entry)
-        return Leftover(entry, entry.charged, holds)
+        held, entry.reserved = entry.reserved, None
+        return Leftover(entry, entry.charged, holds, held)
 
-    def gone(self, leftover: Leftover, cost: float | None) -> None:
+    def gone(
+        self,
+        leftover: Leftover,
+        cost: float | None,
+        now: float = 0.0,
+        usage: Usage | None = None,
+        *,
+        begun: bool = True,
+    ) -> None:
         """An abandoned attempt has really ended: give back its other places and settle its real cost."""
+        entry = leftover.entry
+        if leftover.reserved is not None:
+            failure = None if begun else Failure(True, fault="limit")  # it has used nothing
+            self._settle(entry, leftover.reserved, usage, failure, now)
         if cost is not None:
-            self.queues.settle(leftover.entry, leftover.charged, cost)
+            self.queues.settle(entry, leftover.charged, cost)
         if leftover.holds:
-            self.queues.vacate(leftover.entry)
+            if entry.pool is not None:
+                self.queues.pools.leave(entry.pool)
+            self.queues.vacate(entry)
+
+    def _settle(
+        self, entry: Entry, held: Reservation, usage: Usage | None, failure: Failure | None, now: float
+    ) -> None:
+        """Correct what it took from its gates; where something came back, others may pass."""
+        if usage is not None:
+            learn(entry.lane.means or self._means, usage)
+        for gate, turned in settle(entry, held, usage, failure, now):
+            if turned and gate.breaker is not None:
+                opened = gate.breaker.until
+                kind: NoteKind = "circuit_closed" if opened is None else "circuit_opened"
+                self.notes.append(Note(kind, gate, opened))
+            self.queues.pools.stir(gate)
 
     def _stop(self, entry: Entry) -> None:
         if entry.state is RETURNING:
@@ -224,7 +311,7 @@ class Scheduler:
         self._move(entry, IDLE)
 
     def _withdraw(self, entry: Entry, state: State) -> None:
-        flow = entry.lane.flow_of(entry)
+        flow = entry.lane.branch(entry.pool or self.queues.pools.plain).flow_of(entry)
         self._move(entry, state)
         self.queues.withdraw(entry, flow)
 
@@ -252,7 +339,14 @@ class Scheduler:
             disconnect(entry)
         elif entry.state is BACKOFF:
             self.timers.cancel(entry)
+        elif entry.state is PAUSED:
+            self._leave_paused(entry)
         return self._sweep(entry, status, None, now)
+
+    @staticmethod
+    def _leave_paused(entry: Entry) -> None:
+        for gate in () if entry.pool is None else entry.pool.gates:
+            gate.paused.pop(entry, None)
 
     def retry(self, entry: Entry, when: float) -> None:
         """The job is to be tried again at that time."""
@@ -324,7 +418,8 @@ class Scheduler:
 
     def open_group(self, group: GroupState, priority: float) -> None:
         """Accept a group; members come with `add`, and its end is possible after `close_group`."""
-        group.flow = group.lane.flow(priority, group, group.caps)
+        pool = group.pool or self.queues.pools.plain
+        group.flow = group.lane.branch(pool).flow(priority, group, group.caps)
         self.unfinished_groups += 1
 
     def close_group(self, group: GroupState, now: float) -> Sequence[Node]:
@@ -366,6 +461,11 @@ class Scheduler:
         while (target := self.timers.pop(now)) is not None:
             if isinstance(target, Entry):
                 self._ready(target, front=True)
+            elif isinstance(target, Gate):
+                if target.paused:
+                    self.resume_paused(target, now)
+                else:
+                    self.queues.pools.stir(target)
             else:
                 self._settling -= 1
                 self._open(target)

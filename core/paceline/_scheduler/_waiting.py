@@ -121,5 +121,5 @@ def _why_queued(entry: Entry, queues: FairQueues) -> WaitReason:
         if needs_place and not queues.places_free(lane):
             return WaitReason("active_groups", group.label)
     first = queues.first_flow()
-    own_turn = first is not None and first.lane is lane
+    own_turn = first is not None and first.branch.lane is lane
     return WaitReason("slot") if own_turn else WaitReason("lane_share", lane.label)

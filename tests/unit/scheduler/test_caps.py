@@ -193,9 +193,10 @@ def test_over_a_long_life_no_cap_is_exceeded_and_none_holds_back_what_has_room(s
         assert not cap.places
         assert cap.used == 0
     for lane in road.lanes:
-        assert not lane.places
-        assert set(lane.flows) | set(lane.levels) <= {0.0}
-        assert lane.open.live == lane.cold.live == lane.used == lane.ready == lane.unfinished == 0
+        assert not any(branch.places for branch in lane.branches.values())
+        assert set(lane.levels).union(*(branch.flows for branch in lane.branches.values())) <= {0.0}
+        assert lane.used == lane.ready == lane.unfinished == 0
+        assert not any(branch.open or branch.cold for branch in lane.branches.values())
 
 
 @pytest.mark.parametrize("seed", range(20))

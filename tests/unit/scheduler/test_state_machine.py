@@ -489,11 +489,12 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert not real.queues.active
         assert not real._locks._queues
         for lane in real.lanes.values():
-            assert lane.used == lane.ready == lane.unfinished == lane.open.live == lane.cold.live == 0
-            assert lane.seat is None
+            assert lane.used == lane.ready == lane.unfinished == 0
             assert set(lane.levels) <= {0.0}
-            assert set(lane.flows) <= {0.0}
-            assert not lane.places
+            for branch in lane.branches.values():
+                assert branch.seat is None
+                assert set(branch.flows) <= {0.0}
+                assert not (branch.open or branch.cold or branch.places)
         for cap in {cap for chain in self.chains for cap in chain}:
             assert not cap.places
             assert cap.used == 0

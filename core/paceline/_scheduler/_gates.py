@@ -1,0 +1,239 @@
+"""Gates: what a job has to pass besides getting its turn.
+
+A gate lets so many jobs through at once (`capacity`), counts what they use (`meters`), stops them while a
+provider is broken (`breaker`), and for as long as a provider has asked to wait (`hold`). A model, an API key,
+an executor, a lane with limits of its own and a budget are gates. A job passes all of its gates in one step,
+and reserves from each, or it stays where it is and holds nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from ._entries import RETURNING, Entry
+from ._meters import Allowance, Earmark, Meter, Rate, Unit
+from ._turns import Turns
+
+if TYPE_CHECKING:
+    from paceline._usage import Cost
+
+    from ._breaker import Breaker
+    from ._entries import Timer
+    from ._pools import Pool
+
+__all__ = ["PATIENCE", "Block", "BlockKind", "Gate", "Note", "NoteKind", "Reservation", "amount_of"]
+
+BlockKind: TypeAlias = Literal[
+    "concurrency", "circuit", "retry_after", "meter", "exhausted", "exceeds"
+]  # fmt: skip
+NoteKind: TypeAlias = Literal["rate_limited", "circuit_opened", "circuit_closed", "budget_exhausted"]
+PATIENCE = 8
+"""How often a pool may be passed over at gates that are full in turn, before the next room is kept for it."""
+
+
+class Block:
+    """What stands against a job's start: which gate, which of its meters, and until when, if known."""
+
+    __slots__ = ("amount", "gate", "kind", "meter", "until")
+
+    def __init__(
+        self, gate: Gate, kind: BlockKind, until: float, meter: Meter | None = None, amount: float = 0.0
+    ) -> None:
+        self.gate: Gate = gate
+        self.kind: BlockKind = kind
+        self.until: float = until
+        """Infinity where only the end of another job can tell."""
+        self.meter: Meter | None = meter
+        self.amount: float = amount
+        """How much of the meter the job needs."""
+
+    @property
+    def final(self) -> bool:
+        """Whether to wait in line does not help: the job needs more than there is or will be."""
+        return self.kind in ("exhausted", "exceeds")
+
+
+class Note:
+    """Something that happened at a gate; `until` tells when it is over, where that is known."""
+
+    __slots__ = ("gate", "kind", "until")
+
+    def __init__(self, kind: NoteKind, gate: Gate, until: float | None) -> None:
+        self.kind: NoteKind = kind
+        self.gate: Gate = gate
+        self.until: float | None = until
+
+
+class Reservation:
+    """What an attempt has taken from its gates."""
+
+    __slots__ = ("at", "items")
+
+    def __init__(self, at: float) -> None:
+        self.at: float = at
+        self.items: list[tuple[Gate, Meter, float]] = []
+
+
+class Gate:
+    """One thing whose use is limited."""
+
+    __slots__ = (
+        "breaker",
+        "capacity",
+        "claim",
+        "closed",
+        "counts_cached",
+        "hold",
+        "label",
+        "meters",
+        "paused",
+        "provider",
+        "refused_at",
+        "strikes",
+        "timer",
+        "used",
+    )
+
+    def __init__(
+        self,
+        label: str,
+        *,
+        capacity: int | None = None,
+        meters: Iterable[Meter] = (),
+        breaker: Breaker | None = None,
+        counts_cached: bool = True,
+        provider: bool = False,
+    ) -> None:
+        self.label: str = label
+        self.capacity: int | None = capacity
+        self.meters: tuple[Meter, ...] = tuple(meters)
+        self.breaker: Breaker | None = breaker
+        self.counts_cached: bool = counts_cached
+        """Whether cached input tokens count."""
+        self.provider: bool = provider
+        """Whether refusals by a provider concern it: it stands for an executor, a model or a key."""
+        self.used: int = 0
+        """How many run, those included that were given up and have not ended."""
+        self.hold: float = -math.inf
+        """Nothing passes before this time: a provider asked for that."""
+        self.refused_at: float = -math.inf
+        self.strikes: int = 0
+        """Refusals in a row that did not say how long to wait."""
+        self.claim: Pool | None = None
+        """Whom the next room is kept for: it was passed over too often."""
+        self.closed: Turns[Pool] = Turns(_key)
+        """Whose heads do not pass, in the fair order of lanes."""
+        self.paused: dict[Entry, Block] = {}
+        """Jobs for which its budget has too little left: they stand in no queue until it has more."""
+        self.timer: Timer | None = None
+
+    @property
+    def rates(self) -> list[Rate]:
+        """Its limits per minute."""
+        return [meter for meter in self.meters if isinstance(meter, Rate)]
+
+    @property
+    def allowances(self) -> list[Allowance]:
+        """What its budgets have left."""
+        return [meter for meter in self.meters if isinstance(meter, Allowance)]
+
+    def blocks(self, entry: Entry, pool: Pool, now: float) -> list[Block]:
+        """What stands against the start of the head of a pool here."""
+        if self.capacity is not None:
+            free = self.capacity - self.used
+            if free <= 0 or (free == 1 and self._kept_for_another(pool)):
+                return [Block(self, "concurrency", math.inf)]
+        found: list[Block] = []
+        if entry.state is RETURNING:  # it goes on with what it has reserved
+            return found
+        if self.breaker is not None and (when := self.breaker.when(now)) > now:
+            found.append(Block(self, "circuit", when))
+        if self.hold > now:
+            found.append(Block(self, "retry_after", self.hold))
+        for meter in self.meters:
+            block = self._lacks(meter, entry, pool, now)
+            if block is not None:
+                found.append(block)
+        return found
+
+    def _kept_for_another(self, pool: Pool) -> bool:
+        claim = self.claim
+        return claim is not None and claim is not pool and claim.key < pool.key
+
+    def _lacks(self, meter: Meter, entry: Entry, pool: Pool, now: float) -> Block | None:
+        amount, known = amount_of(entry, meter.unit)
+        if not known:
+            amount = min(amount, meter.most)
+        elif amount > meter.most * (1 + 1e-9):
+            return Block(self, "exceeds", math.inf, meter, amount)
+        when = meter.when(amount, now)
+        if when > now:
+            if isinstance(meter, Allowance) and meter.exhausted(amount):
+                return Block(self, "exhausted", when, meter, amount)
+            return Block(self, "meter", when, meter, amount)
+        kept = meter.earmark
+        if kept is None or kept.pool is pool or kept.pool.key >= pool.key:
+            return None
+        if meter.leaves(amount, kept, now):
+            return None
+        return Block(self, "meter", max(kept.when, now), meter, amount)
+
+    @staticmethod
+    def keep(pool: Pool, block: Block) -> None:
+        """What the head of a pool lacks is kept for it, unless one that comes before it has that already."""
+        meter = block.meter
+        if meter is None:
+            return
+        kept = meter.earmark
+        if kept is None or kept.pool is pool or pool.key < kept.pool.key:
+            meter.earmark = Earmark(pool, block.amount, block.until)
+            pool.earmarks[meter] = None
+
+    def take(self, entry: Entry, held: Reservation, now: float) -> None:
+        """The job passes: reserve what it needs."""
+        for meter in self.meters:
+            amount, known = amount_of(entry, meter.unit)
+            if not known:
+                amount = min(amount, meter.most)
+            meter.take(amount, now)
+            held.items.append((self, meter, amount))
+        if self.breaker is not None:
+            self.breaker.start(entry)
+
+    def refused(
+        self, wait: float | None, since: float, amounts: list[tuple[Rate, float]], now: float
+    ) -> None:
+        """A provider refused an attempt that began at `since`, by these rates: it asks to wait."""
+        if since >= self.refused_at:  # not one of a volley of which another was refused already
+            self.refused_at = now
+            for rate, amount in amounts:
+                rate.refused(amount, wait, now)
+            if wait is None:
+                wait = min(2.0**self.strikes, 60.0)
+                self.strikes += 1
+        if wait is not None:
+            self.hold = max(self.hold, now + wait)
+
+
+def amount_of(entry: Entry, unit: Unit) -> tuple[float, bool]:
+    """How much of a unit a job is expected to use, and whether that was said (else it is the lane's mean)."""
+    demand = entry.demand
+    if unit == "requests":
+        return (1.0 if demand is None else float(demand.requests)), True
+    if unit == "tokens":
+        (given, told), (got, said) = amount_of(entry, "input_tokens"), amount_of(entry, "output_tokens")
+        return given + got, told and said
+    value = None if demand is None else _part(demand, unit)
+    return (entry.lane.mean(unit), False) if value is None else (float(value), True)
+
+
+def _part(demand: Cost, unit: Unit) -> float | None:
+    if unit == "input_tokens":
+        return demand.input_tokens
+    return demand.output_tokens if unit == "output_tokens" else demand.money
+
+
+def _key(pool: Pool) -> float:
+    return pool.key

@@ -1,0 +1,129 @@
+"""What an attempt has really used, and what its end says of the gates that it passed."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from ._meters import Allowance, Meter, Rate, Unit
+
+if TYPE_CHECKING:
+    from paceline._rate_limits import RateLimit, RateLimits
+    from paceline._usage import Failure, Usage
+
+    from ._entries import Entry
+    from ._gates import Gate, Reservation
+    from ._means import Means
+
+__all__ = ["hear", "learn", "settle"]
+
+_UNITS: tuple[Unit, ...] = ("input_tokens", "output_tokens", "money")
+
+
+def settle(
+    entry: Entry, held: Reservation, usage: Usage | None, failure: Failure | None, now: float
+) -> list[tuple[Gate, bool]]:
+    """Correct what was reserved to what was used; the gates at which something changed for others.
+
+    With each, whether its circuit breaker opened or closed by that.
+    """
+    refused = failure is not None and failure.fault == "limit"
+    changed: dict[Gate, bool] = {}
+    rates: dict[Gate, list[tuple[Rate, float]]] = {}
+    for gate, meter, amount in held.items:
+        used = (
+            0.0
+            if refused and usage is None
+            else _used(meter, amount, usage, counts_cached=gate.counts_cached)
+        )
+        if meter.settle(amount, used, now) or isinstance(meter, Allowance):
+            changed[gate] = False
+        if isinstance(meter, Rate):
+            rates.setdefault(gate, []).append((meter, amount))
+    pool = entry.pool
+    for gate in () if pool is None else pool.gates:
+        if gate.breaker is not None and gate.breaker.end(entry, _broken(failure, refused=refused), now):
+            changed[gate] = True
+    if refused and failure is not None and pool is not None:
+        _refuse(pool.gates, held.at, rates, failure, now)
+    elif failure is None and pool is not None:
+        for gate in pool.gates:
+            gate.strikes = 0
+    return list(changed.items())
+
+
+def _broken(failure: Failure | None, *, refused: bool) -> bool | None:
+    """Whether an end says that the provider is broken: yes, no, or nothing."""
+    if failure is None or refused:
+        return False  # one that refuses is alive
+    return True if failure.fault == "provider" else None
+
+
+def _refuse(
+    gates: tuple[Gate, ...],
+    since: float,
+    rates: dict[Gate, list[tuple[Rate, float]]],
+    failure: Failure,
+    now: float,
+) -> None:
+    """A provider refused: its gates wait that have rates of their own, or, if none has, the first."""
+    concerned = [gate for gate in gates if gate.provider]
+    limited = [gate for gate in concerned if gate in rates]
+    for gate in limited or concerned[:1]:
+        amounts = rates.get(gate, [])
+        if failure.limits is not None:
+            hear(gate, failure.limits, now)
+            left: dict[str, float] = {
+                kind: told.remaining for kind, told in failure.limits if told.remaining is not None
+            }
+            amounts = [each for each in amounts if left.get(each[0].unit, math.inf) < each[1]] or amounts
+        if len(amounts) > 1:  # it did not say which of them it was
+            amounts = [min(amounts, key=_fullness)]
+        gate.refused(failure.retry_after, since, amounts, now)
+
+
+def hear(gate: Gate, limits: RateLimits, now: float) -> None:
+    """What a response said of the provider's limits."""
+    told: dict[str, RateLimit] = dict(limits)
+    for rate in gate.rates:
+        if (said := told.get(rate.unit)) is not None:
+            rate.heard(said.limit, said.remaining, now)
+
+
+def learn(means: Means, usage: Usage) -> None:
+    """Let what an attempt used into the means, as far as it was reported."""
+    for unit in _UNITS:
+        value = _part(unit, usage, counts_cached=True)
+        if value is not None:
+            means.learn(unit, value)
+
+
+def _used(meter: Meter, reserved: float, usage: Usage | None, *, counts_cached: bool) -> float:
+    """What was used of a meter; where the report lacks a part, what was reserved of it."""
+    if usage is None:
+        return reserved
+    if meter.unit == "tokens":
+        given = _part("input_tokens", usage, counts_cached=counts_cached)
+        got = _part("output_tokens", usage, counts_cached=counts_cached)
+        if given is None or got is None:
+            return max(reserved, (given or 0.0) + (got or 0.0))
+        return given + got
+    value = _part(meter.unit, usage, counts_cached=counts_cached)
+    return reserved if value is None else value
+
+
+def _part(unit: Unit, usage: Usage, *, counts_cached: bool) -> float | None:
+    if unit == "requests":
+        return usage.requests
+    if unit == "money":
+        return usage.money
+    if unit == "output_tokens":
+        return usage.output_tokens
+    if usage.input_tokens is None or counts_cached:
+        return usage.input_tokens
+    return max(0.0, usage.input_tokens - (usage.cached_tokens or 0))
+
+
+def _fullness(rated: tuple[Rate, float]) -> float:
+    rate, _ = rated
+    return rate.level / rate.size
