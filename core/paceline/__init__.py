@@ -9,7 +9,9 @@ from ._crossing import JobFuture as JobFuture
 from ._engine import Engine as Engine
 from ._errors import (
     AttemptTimeout as AttemptTimeout,
+    BudgetExhausted as BudgetExhausted,
     BuildError as BuildError,
+    CacheFailed as CacheFailed,
     Closed as Closed,
     DeadlineExceeded as DeadlineExceeded,
     EngineNotOpen as EngineNotOpen,
@@ -21,6 +23,7 @@ from ._errors import (
     JobSkipped as JobSkipped,
     JobSuspended as JobSuspended,
     KeyConflict as KeyConflict,
+    LimitExceeded as LimitExceeded,
     NameTaken as NameTaken,
     NoAdapter as NoAdapter,
     PacelineError as PacelineError,
@@ -34,6 +37,7 @@ from ._errors import (
 from ._executor import Executor as Executor, ExecutorLike as ExecutorLike, as_executor as as_executor
 from ._groups import Group as Group, OpenGroup as OpenGroup
 from ._handles import Handle as Handle
+from ._http import classify_http as classify_http
 from ._job import (
     Attempt as Attempt,
     Ended as Ended,
@@ -47,14 +51,27 @@ from ._job import (
     Suspend as Suspend,
 )
 from ._lane_handles import LaneHandle as LaneHandle
+from ._limits import (
+    Budget as Budget,
+    CircuitBreaker as CircuitBreaker,
+    Limits as Limits,
+    OnExhausted as OnExhausted,
+)
 from ._middleware import CallNext as CallNext, Middleware as Middleware, Scope as Scope
 from ._options import GroupOptions as GroupOptions, JobOptions as JobOptions, SubmitOptions as SubmitOptions
 from ._policies import GroupPolicy as GroupPolicy, Lane as Lane, RetryPolicy as RetryPolicy
+from ._rate_limits import (
+    LimitKind as LimitKind,
+    RateLimit as RateLimit,
+    RateLimits as RateLimits,
+    parse_rate_limits as parse_rate_limits,
+)
 from ._scheduler import WaitReason as WaitReason
 from ._streams import Stream as Stream
-from ._usage import Cost as Cost, Failure as Failure, Usage as Usage, classify_http as classify_http
+from ._usage import Cost as Cost, Failure as Failure, Usage as Usage
 
 if TYPE_CHECKING:
+    from ._estimates import rough_tokens as rough_tokens
     from ._graphs._calls import Call as Call
     from ._graphs._dag import Dag as Dag, dag as dag
     from ._graphs._edge import Edge as Edge, Plan as Plan
@@ -72,6 +89,13 @@ if TYPE_CHECKING:
     from ._graphs._tasks import Task as Task, task as task
     from ._graphs._together import as_completed as as_completed, gather as gather
     from ._jsonl import JsonlSink as JsonlSink, read_events as read_events
+    from ._prefix_cache import (
+        CacheEntry as CacheEntry,
+        CacheProvider as CacheProvider,
+        PrefixCache as PrefixCache,
+    )
+    from ._prices import Price as Price, load_prices as load_prices, price_of as price_of
+    from ._providers import Provider as Provider, load_providers as load_providers, provider as provider
     from ._report import RunReport as RunReport, RunTally as RunTally
     from ._report_parts import (
         AttemptReport as AttemptReport,
@@ -85,6 +109,12 @@ if TYPE_CHECKING:
         TaskReport as TaskReport,
     )
     from ._report_text import STATUS_MARKS as STATUS_MARKS
+    from ._savings import (
+        Savings as Savings,
+        SavingsOptions as SavingsOptions,
+        SavingsTotals as SavingsTotals,
+    )
+    from ._savings_tally import SavingsTally as SavingsTally
     from ._sinks import (
         CallbackSink as CallbackSink,
         LoggingSink as LoggingSink,
@@ -103,11 +133,17 @@ __all__ = [
     "Attempt",
     "AttemptReport",
     "AttemptTimeout",
+    "Budget",
+    "BudgetExhausted",
     "BuildError",
+    "CacheEntry",
+    "CacheFailed",
+    "CacheProvider",
     "Call",
     "CallNext",
     "CallOptions",
     "CallbackSink",
+    "CircuitBreaker",
     "Closed",
     "Cost",
     "CostUnit",
@@ -151,6 +187,9 @@ __all__ = [
     "LaneHandle",
     "LaneReport",
     "LaneSnapshot",
+    "LimitExceeded",
+    "LimitKind",
+    "Limits",
     "LoggingSink",
     "LongestWait",
     "MemorySink",
@@ -158,12 +197,18 @@ __all__ = [
     "NameTaken",
     "NoAdapter",
     "NodeOptions",
+    "OnExhausted",
     "OnFailure",
     "OpenGroup",
     "PacelineError",
     "Plan",
+    "PrefixCache",
+    "Price",
+    "Provider",
     "Question",
     "QuestionReport",
+    "RateLimit",
+    "RateLimits",
     "Registry",
     "ReplyRefused",
     "RetryPolicy",
@@ -172,6 +217,10 @@ __all__ = [
     "RunReport",
     "RunTally",
     "RunTotals",
+    "Savings",
+    "SavingsOptions",
+    "SavingsTally",
+    "SavingsTotals",
     "Scope",
     "Sink",
     "Snapshot",
@@ -196,7 +245,13 @@ __all__ = [
     "dag",
     "flow",
     "gather",
+    "load_prices",
+    "load_providers",
+    "parse_rate_limits",
+    "price_of",
+    "provider",
     "read_events",
+    "rough_tokens",
     "task",
 ]
 
@@ -205,6 +260,8 @@ _LATER = {
     "STATUS_MARKS": "_report_text",
     "AbandonedAttempt": "_snapshot",
     "AttemptReport": "_report_parts",
+    "CacheEntry": "_prefix_cache",
+    "CacheProvider": "_prefix_cache",
     "Call": "_graphs._calls",
     "CallOptions": "_graphs._steps",
     "CallbackSink": "_sinks",
@@ -226,11 +283,18 @@ _LATER = {
     "NodeOptions": "_graphs._steps",
     "OnFailure": "_graphs._graph_body",
     "Plan": "_graphs._edge",
+    "PrefixCache": "_prefix_cache",
+    "Price": "_prices",
+    "Provider": "_providers",
     "QuestionReport": "_report_parts",
     "Registry": "_graphs._registry",
     "RunReport": "_report",
     "RunTally": "_report",
     "RunTotals": "_report_parts",
+    "Savings": "_savings",
+    "SavingsOptions": "_savings",
+    "SavingsTally": "_savings_tally",
+    "SavingsTotals": "_savings",
     "Sink": "_sinks",
     "Snapshot": "_snapshot",
     "Task": "_graphs._tasks",
@@ -240,7 +304,12 @@ _LATER = {
     "dag": "_graphs._dag",
     "flow": "_graphs._flow",
     "gather": "_graphs._together",
+    "load_prices": "_prices",
+    "load_providers": "_providers",
+    "price_of": "_prices",
+    "provider": "_providers",
     "read_events": "_jsonl",
+    "rough_tokens": "_estimates",
     "task": "_graphs._tasks",
 }
 

@@ -18,6 +18,7 @@ from ._context import JobContext
 from ._errors import AttemptTimeout, IdleTimeout, TimeLimitExceeded
 from ._live import CURRENT, LiveAttempt, ThreadCall
 from ._parking import free_waits
+from ._rate_limits import RateLimits
 from ._scheduler import tightest
 from ._threads import Threads
 from ._usage import Usage
@@ -112,7 +113,7 @@ class Attempts:
             run.keep(task)
             task.cancel()
             live.task = None
-            run.scheduler.gone(live.leftover, 0.0)
+            run.scheduler.gone(live.leftover, 0.0, self._loop.time(), begun=False)
             return
         record.cost += record.charged
         self.abandoned[live] = self._loop.call_later(
@@ -222,9 +223,15 @@ class Attempts:
         if usage.requests is None:
             usage = replace(usage, requests=1)
         record = live.record
+        usage = self._run.admission.priced(usage, record)
         live.active_at = self._loop.time()
         live.usage = usage if live.usage is None else live.usage + usage
         record.usage = usage if record.usage is None else record.usage + usage
+
+    def rate_limits(self, live: LiveAttempt, limits: RateLimits) -> None:
+        """What a response said of its provider's limits; it is true even when the attempt was given up."""
+        live.active_at = self._loop.time()
+        self._run.told_limits(live, limits)
 
     # Threads.
 

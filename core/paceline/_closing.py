@@ -44,7 +44,10 @@ def _let_rest(run: Run) -> None:
         if record.live is not None and record.resting:
             run.attempts.give_up(record.live, "suspended")
             run.scheduler.suspend(record)
-    cancel_those(run, stuck, "the engine was left while it waited for a suspended job")
+    broke = [record for record in stuck if record.state is State.PAUSED]
+    cancel_those(run, broke, "the engine was left while it waited for more of a budget")
+    rest = [record for record in stuck if record.status is None]
+    cancel_those(run, rest, "the engine was left while it waited for a suspended job")
 
 
 async def abort(run: Run, reason: str) -> None:
@@ -79,11 +82,22 @@ async def finish(run: Run, scope: Scope, error: BaseException | None) -> None:
     run.attempts.close()
     for record in run.records.values():  # suspended, and to stay so
         record.stop_clock()
-    for task in run.tasks:
-        task.cancel()
-    if run.tasks:
-        await asyncio.wait(run.tasks, timeout=run.settings.grace)
+    await _end_tasks(run)
     await _close_sinks(run)
+
+
+async def _end_tasks(run: Run) -> None:
+    """Cancel the engine's own tasks, each once, and let go of those that ignore it."""
+    for task in run.tasks:
+        if not task.cancelling():
+            task.cancel()
+    if not run.tasks:
+        return
+    _, hanging = await asyncio.wait(run.tasks, timeout=run.settings.grace)
+    for task in hanging:
+        _log.warning("abandoned at the end of the run: %s, whose code ignored cancellation", task.get_name())
+        asyncio.tasks._unregister_task(task)  # else asyncio.run waits for it, for ever
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # it was said
 
 
 async def _grace(run: Run) -> None:

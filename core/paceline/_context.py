@@ -12,6 +12,7 @@ from ._errors import EngineNotOpen, PacelineError
 from ._handles import Handle
 from ._job import Job, JobResult
 from ._live import CURRENT
+from ._rate_limits import RateLimits, parse_rate_limits
 from ._usage import Usage
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class JobContext:
     """One attempt at a job, as its executor sees it; also what `current_job()` returns anywhere below.
 
     Everything here may be called from the job's threads too, and nothing here waits, but `spawn` and `ask`.
-    After the attempt was given up (cancelled, timed out) only `usage` still counts.
+    After the attempt was given up (cancelled, timed out) only `usage` and `rate_limits` still count.
     """
 
     __slots__ = ("_live",)
@@ -107,6 +108,24 @@ class JobContext:
             raise TypeError(f"ctx.usage takes a paceline.Usage, not {type(usage).__name__}")
         self._call(self._live.run.attempts.add_usage, self._live, usage)
 
+    def rate_limits(self, told: RateLimits | Mapping[str, str]) -> None:
+        """Say what a response told of its provider's limits: its headers, or what was read from them.
+
+        Headers are read as `parse_rate_limits` does; where they tell nothing, nothing happens.
+
+        Raises:
+            TypeError: if `told` is neither a RateLimits nor a mapping.
+        """
+        run = self._live.run
+        if isinstance(told, RateLimits):
+            limits: RateLimits | None = told
+        elif isinstance(told, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # user code, often untyped
+            limits = parse_rate_limits(told, now=run.hooks.wall(run.loop.time()))
+        else:
+            raise TypeError(f"ctx.rate_limits takes headers or a RateLimits, not {type(told).__name__}")
+        if limits is not None:
+            self._call(run.attempts.rate_limits, self._live, limits)
+
     # What it may ask.
 
     @property
@@ -142,8 +161,9 @@ class JobContext:
 
     @property
     def cache(self) -> Any:
-        """The handle of the group's prefix cache; None while no registry provides one."""
-        return None
+        """The handle of the group's prefix cache (`submit_group(..., cache=)`); None where there is none."""
+        group = self._live.record.group_record
+        return None if group is None or group.prefix is None else group.prefix.handle
 
     async def spawn(self, payload: Any, **options: Unpack[SubmitOptions]) -> Handle:
         """Submit a child of this job, to its lane unless told otherwise; cancelled with its parent.

@@ -28,6 +28,11 @@ class Costs:
         self._unit = unit
         self._function = unit if callable(unit) else None
 
+    @property
+    def in_tokens(self) -> bool:
+        """Whether a cost is a number of tokens."""
+        return self._unit == "tokens"
+
     def reservation(self, job: Job, stated: float | None) -> float | None:
         """What to reserve, or None for the mean of the lane's jobs. A cost function's errors are raised."""
         if stated is not None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, final
 
+from ._admission import limits_by_name
 from ._checks import count
 from ._closing import abort, drain, finish
 from ._costs import Costs, CostUnit
 from ._crossing import JobFuture, submit_threadsafe
 from ._errors import EngineNotOpen, PacelineError, UnknownName
+from ._estimates import Estimator
 from ._executor import ExecutorLike
 from ._executors import Executors
 from ._groups import Group, GroupArguments, OpenGroup, open_group, submit_members
 from ._handles import Handle
 from ._lane_handles import UNSET, LaneHandle, Unset, lane_handle
+from ._limits import Budget, Limits
 from ._mapping import map_payloads
 from ._middleware import Middleware, MiddlewareStack, Scope
 from ._options import GroupOptions, Options, SubmitOptions
@@ -29,9 +32,12 @@ from ._watchdog import Watchdog
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from ._job import JobResult
+    from ._job import Job, JobResult
+    from ._prefix_cache import PrefixCache
+    from ._prices import Price
     from ._sinks import Sink
     from ._snapshot import Snapshot
+    from ._usage import Cost
 
 __all__ = ["Engine"]
 
@@ -46,10 +52,15 @@ class Engine:
 
     `executor`: an Executor, a callable of the payload, anything `as_executor` knows, or a mapping of names to
     these. `lanes`: shares of the slots besides "default". `slots`: how many attempts run at once. `cost`: the
-    unit in which lanes are fair. `retry`: for jobs that say nothing of their own. `middleware`: around each
-    attempt, the first outermost. `sinks`: where events go. `max_pending`: submit waits while that many jobs
-    wait to run. `max_active_groups`: how many groups' followers run interleaved (default: slots). `grace`:
-    seconds to wait at the end for attempts that were cancelled. `run_id`: names the run in its events.
+    unit in which lanes are fair. `limits`: of the whole engine, or by the name of what they limit: an
+    executor, a model or key that an executor names, what a job says with `resources=`; `"*"` is the engine.
+    `budget`: what may be spent, one or several. `prices`: by model, to count in money what executors report
+    in tokens. `estimate`: what a job will use, where its executor cannot tell (else its payload is counted
+    roughly, and the rest is the mean of its lane). `retry`: for jobs that say nothing of their own.
+    `middleware`: around each attempt, the first outermost. `sinks`: where events go. `max_pending`: submit
+    waits while that many jobs wait to run. `max_active_groups`: how many groups' followers run interleaved
+    (default: slots). `grace`: seconds to wait at the end for attempts that were cancelled. `run_id`: names
+    the run in its events.
 
     Leaving the block normally waits for all jobs; leaving it by an error or Ctrl-C cancels them. An engine
     runs once, under asyncio or uvloop, and belongs to the loop in which it was entered.
@@ -66,6 +77,10 @@ class Engine:
         lanes: Sequence[Lane] | Lane = (),
         slots: int = 8,
         cost: CostUnit = "jobs",
+        limits: Limits | Mapping[str, Limits] | None = None,
+        budget: Budget | Sequence[Budget] | None = None,
+        prices: Mapping[str, Price] | None = None,
+        estimate: Callable[[Job], Cost | None] | None = None,
         retry: RetryPolicy | None = None,
         middleware: Sequence[Middleware | object] = (),
         sinks: Sequence[Sink] = (),
@@ -89,6 +104,10 @@ class Engine:
             max_active_groups,
             grace,
             run_id,
+            limits_by_name(limits),
+            (budget,) if isinstance(budget, Budget) else tuple(budget or ()),
+            prices or {},
+            Estimator(estimate),
         )
         self._run: Run | None = None
         self._scope: Scope | None = None
@@ -221,15 +240,20 @@ class Engine:
         primer: Any = None,
         followers: Iterable[Any] = (),
         policy: GroupPolicy | None = None,
+        cache: PrefixCache | None = None,
+        cache_context: Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
         **options: Unpack[GroupOptions],
     ) -> Group:
         """Hand in a whole group: followers wait until the primer has established what they share.
 
-        `primer` None: the followers are independent jobs. The other options hold for every member.
+        `primer` None: the followers are independent jobs. `cache`: where the handle to the prefix comes from
+        that every member gets as `ctx.cache`; `cache_context` goes to its provider (a tenant, say). The other
+        options hold for every member.
 
         Raises:
             NameTaken: if a group of that name is unfinished.
+            ValueError: if there is a cache but no primer, whose payload names the prefix.
             UnknownName, Closed, EngineNotOpen, WrongLoop: as for `submit`.
         """
         run = self._open("submit_group")
@@ -238,18 +262,21 @@ class Engine:
             raise TypeError(
                 f"group {name!r}: followers are payloads, a list of them; not the one text {followers!r}"
             )
+        if primer is None and cache is not None:
+            raise ValueError(f"group {name!r}: a prefix cache needs a primer: its payload names the prefix")
         payloads = list(followers)
         if run.current() is None:
             await run.room.enter()
-        return await submit_members(
-            open_group(run, GroupArguments(name, policy, metadata, options)), primer, payloads
-        )
+        given = GroupArguments(name, policy, metadata, options, cache=cache, cache_context=cache_context)
+        return await submit_members(open_group(run, given), primer, payloads)
 
     def open_group(
         self,
         name: str,
         *,
         policy: GroupPolicy | None = None,
+        cache: PrefixCache | None = None,
+        cache_context: Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
         keep_results: bool = True,
         **options: Unpack[GroupOptions],
@@ -257,13 +284,15 @@ class Engine:
         """Open a group whose members arrive over time: `async with engine.open_group("name") as group`.
 
         With `keep_results=False` the group forgets followers as they end, so that it may take any number.
+        `cache`, `cache_context`: as for `submit_group`; a group that gets no primer has no handle.
 
         Raises:
             NameTaken, UnknownName, Closed, EngineNotOpen, WrongLoop: as for `submit_group`, on entering.
         """
-        return OpenGroup(
-            self._open("open_group"), GroupArguments(name, policy, metadata, options, keep=keep_results)
+        given = GroupArguments(
+            name, policy, metadata, options, cache=cache, cache_context=cache_context, keep=keep_results
         )
+        return OpenGroup(self._open("open_group"), given)
 
     # Lanes, questions, and looking.
 

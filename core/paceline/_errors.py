@@ -10,6 +10,8 @@ PacelineError
  │    ├── AttemptTimeout        (also a TimeoutError)
  │    ├── IdleTimeout           (also a TimeoutError)
  │    └── DeadlineExceeded      (also a TimeoutError)
+ ├── LimitExceeded              a job that needs more than a limit or a budget ever lets through
+ ├── BudgetExhausted            too little of a budget is left for a job
  ├── EngineNotOpen              used before, or after, its `async with`
  ├── WrongLoop                  used from another event loop or thread
  ├── UnknownName                a lane, group, executor or job that is not there (also a LookupError)
@@ -17,6 +19,7 @@ PacelineError
  ├── KeyConflict                one key, two payloads
  ├── Closed                     a lane or group that takes no more jobs
  ├── ReplyRefused               an answer that no open question asks for
+ ├── CacheFailed                a group's prefix cache could not be made
  ├── StreamRestarted            the job is tried again after it had streamed
  ├── NoAdapter                  nothing here can run that object (also a TypeError)
  ├── BuildError                 a graph that cannot run as it is written
@@ -30,7 +33,9 @@ from collections.abc import Iterable
 
 __all__ = [
     "AttemptTimeout",
+    "BudgetExhausted",
     "BuildError",
+    "CacheFailed",
     "Closed",
     "DeadlineExceeded",
     "EngineNotOpen",
@@ -42,6 +47,7 @@ __all__ = [
     "JobSkipped",
     "JobSuspended",
     "KeyConflict",
+    "LimitExceeded",
     "NameTaken",
     "NoAdapter",
     "PacelineError",
@@ -104,6 +110,38 @@ class IdleTimeout(TimeLimitExceeded):
 
 class DeadlineExceeded(TimeLimitExceeded):
     """Raised when a job had not ended `deadline` seconds after it was accepted, waits included."""
+
+
+class LimitExceeded(PacelineError):
+    """Raised when a job by itself needs more than a limit or a budget ever lets through.
+
+    `limit` names it; `needed` and `most` are in its unit.
+    """
+
+    def __init__(self, limit: str, needed: float, most: float) -> None:
+        super().__init__(
+            f"it needs {needed:g} of {limit}, which never lets more than {most:g} through at once: raise the "
+            "limit, or make the job smaller"
+        )
+        self.limit: str = limit
+        self.needed: float = needed
+        self.most: float = most
+
+
+class BudgetExhausted(PacelineError):
+    """Raised when too little of a budget is left for a job, and jobs are not to wait for more.
+
+    `budget` names it; `needed` and `left` are in its unit.
+    """
+
+    def __init__(self, budget: str, needed: float, left: float) -> None:
+        super().__init__(
+            f"it would need {needed:g} of {budget}, of which {max(left, 0.0):g} is left: raise the budget, "
+            "or let jobs wait with on_exhausted='pause'"
+        )
+        self.budget: str = budget
+        self.needed: float = needed
+        self.left: float = left
 
 
 class EngineNotOpen(PacelineError):
@@ -180,6 +218,10 @@ class ReplyRefused(PacelineError):
     def __init__(self, job_id: str, message: str) -> None:
         super().__init__(f"reply to job {job_id} refused: {message}")
         self.job_id = job_id
+
+
+class CacheFailed(PacelineError):
+    """Raised when a prefix cache could not be made or named; the provider's own error is the `__cause__`."""
 
 
 class StreamRestarted(PacelineError):

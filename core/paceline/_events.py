@@ -16,11 +16,13 @@ __all__ = [
     "AskedQuestion",
     "AttemptAbandoned",
     "AttemptGone",
+    "CacheMissed",
     "ErrorText",
     "Event",
     "EventsDropped",
     "GroupEnded",
     "GroupReleased",
+    "GroupReprimed",
     "GroupStarted",
     "JobChunk",
     "JobEnded",
@@ -32,6 +34,9 @@ __all__ = [
     "JobSubmitted",
     "JobSuspended",
     "LaneChanged",
+    "LimitLifted",
+    "LimitReached",
+    "PrefixCached",
     "RunEnded",
     "RunStarted",
 ]
@@ -112,7 +117,7 @@ class GroupStarted(_Recorded):
     parent: str | None = None
     release: Literal["first_token", "complete"] = "first_token"
     settle: float = 0.0
-    in_flight: int | None = None
+    in_flight: int | Literal["auto"] | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
@@ -122,7 +127,7 @@ class GroupReleased(_Recorded):
 
     type: Literal["group.released"] = "group.released"
     group: str
-    by: Literal["first_token", "complete", "primer_failure", "no_primer"]
+    by: Literal["first_token", "complete", "primer_failure", "no_primer", "warm"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -133,6 +138,21 @@ class GroupEnded(_Recorded):
     group: str
     outcome: Literal["succeeded", "failed", "cancelled", "skipped"]
     counts: dict[str, int]
+
+
+@dataclass(slots=True, kw_only=True)
+class PrefixCached(_Recorded):
+    """A group's prefix was made at its provider, was there already, or could not be made.
+
+    `fingerprint` is what the provider calls it. `seconds`: how long it was in the making.
+    """
+
+    type: Literal["prefix.cached"] = "prefix.cached"
+    group: str
+    fingerprint: str
+    outcome: Literal["created", "reused", "failed"]
+    seconds: float | None = None
+    error: ErrorText | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -271,6 +291,48 @@ class AttemptGone(_Recorded):
 
 
 @dataclass(slots=True, kw_only=True)
+class LimitReached(_Recorded):
+    """Jobs wait at a limit, until `until` (wall time) where that is known.
+
+    `why`: the provider refused a job and asked to wait, its circuit breaker has opened, or too little of a
+    budget is left. Limits that just have their course (so many requests per minute) are not recorded.
+    """
+
+    type: Literal["limit.reached"] = "limit.reached"
+    limit: str
+    why: Literal["retry_after", "circuit", "budget"]
+    until: float | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class LimitLifted(_Recorded):
+    """A circuit breaker has closed: its probe succeeded."""
+
+    type: Literal["limit.lifted"] = "limit.lifted"
+    limit: str
+    why: Literal["circuit"]
+
+
+@dataclass(slots=True, kw_only=True)
+class CacheMissed(_Recorded):
+    """A follower found nothing of the group's prefix in the provider's cache; others wait `hold` seconds."""
+
+    type: Literal["cache.missed"] = "cache.missed"
+    group: str
+    job: str
+    hold: float = 0.0
+
+
+@dataclass(slots=True, kw_only=True)
+class GroupReprimed(_Recorded):
+    """The group's prefix had expired: this job goes first and establishes it again."""
+
+    type: Literal["group.reprimed"] = "group.reprimed"
+    group: str
+    job: str
+
+
+@dataclass(slots=True, kw_only=True)
 class EventsDropped(_Recorded):
     """This sink was too slow: `count` events up to this `seq` were not given to it.
 
@@ -289,6 +351,7 @@ Event: TypeAlias = (
     | GroupStarted
     | GroupReleased
     | GroupEnded
+    | PrefixCached
     | JobSubmitted
     | JobStarted
     | JobFirstToken
@@ -300,6 +363,10 @@ Event: TypeAlias = (
     | JobChunk
     | AttemptAbandoned
     | AttemptGone
+    | LimitReached
+    | LimitLifted
+    | CacheMissed
+    | GroupReprimed
     | EventsDropped
 )
 """Any event; `event.type` tells which, also to a type checker."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 from weakref import WeakValueDictionary
 
@@ -23,7 +23,7 @@ _FINAL = Failure(False)
 class Bound:
     """An executor under the name by which jobs know it, ready to be called."""
 
-    __slots__ = ("__weakref__", "_classify", "body", "execute", "given", "name")
+    __slots__ = ("__weakref__", "_classify", "body", "estimate", "execute", "given", "name", "resources")
 
     def __init__(
         self, name: str, executor: Executor, middleware: MiddlewareStack, given: object = None
@@ -35,6 +35,10 @@ class Bound:
         """The executor, if its jobs hold no slot; middleware sees those as scopes."""
         self.execute: Execute = middleware.wrap(executor.execute) if self.body is None else executor.execute
         self._classify = getattr(executor, "classify", None)
+        self.estimate: Any = getattr(executor, "estimate", None)
+        """What says what a job will use, if the executor can tell."""
+        self.resources: tuple[str, ...] = _resources(name, executor)
+        """What its jobs use that a provider may limit: the models that it names, else itself."""
 
     def judge(self, error: BaseException) -> Failure:
         """What an error means: what `classify` says, else that every Exception is worth another attempt."""
@@ -56,6 +60,15 @@ class Bound:
             )
             return _RETRYABLE
         return failure
+
+
+def _resources(name: str, executor: Executor) -> tuple[str, ...]:
+    named: object = getattr(executor, "resources", None)
+    if isinstance(named, str):
+        return (named,)
+    if isinstance(named, Iterable):
+        return tuple(dict.fromkeys(each for each in named if isinstance(each, str)))
+    return (name,) if getattr(executor, "classify", None) is not None else ()
 
 
 class Executors:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from ._checks import instance, text
 from ._errors import Closed, EngineNotOpen, NameTaken
+from ._group_prefix import GroupPrefix
 from ._handles import Handle, record_of, rest
 from ._job import JobResult, Role, Status
 from ._middleware import Scope
@@ -22,6 +23,7 @@ from ._stopping import cancel_group
 
 if TYPE_CHECKING:
     from ._live import LiveAttempt
+    from ._prefix_cache import PrefixCache
     from ._run import Run
 
 __all__ = ["Group", "OpenGroup", "group_of", "open_group"]
@@ -211,7 +213,7 @@ class OpenGroup:
 class GroupArguments:
     """What a group is opened with."""
 
-    __slots__ = ("keep", "metadata", "name", "options", "policy")
+    __slots__ = ("cache", "cache_context", "keep", "metadata", "name", "options", "policy")
 
     def __init__(
         self,
@@ -220,16 +222,30 @@ class GroupArguments:
         metadata: Mapping[str, Any] | None,
         given: GroupOptions,
         *,
+        cache: PrefixCache | None = None,
+        cache_context: Mapping[str, Any] | None = None,
         keep: bool = True,
     ) -> None:
         text("group", "name", name)
+        if cache is not None:
+            _check_cache(name, cache)
+        elif cache_context is not None:
+            raise ValueError(f"group {name!r}: cache_context is for a prefix cache: say cache=... too")
         if policy is not None:
             instance(f"group {name!r}", "policy", policy, GroupPolicy)
         self.name: str = name
         self.policy: GroupPolicy = policy or _POLICY
         self.metadata: Mapping[str, Any] = {} if metadata is None else metadata
         self.options: GroupOptions = given
+        self.cache: PrefixCache | None = cache
+        self.cache_context: Mapping[str, Any] = {} if cache_context is None else cache_context
         self.keep: bool = keep
+
+
+def _check_cache(name: str, cache: object) -> None:
+    from ._prefix_cache import PrefixCache  # who has made one has loaded it
+
+    instance(f"group {name!r}", "cache", cache, PrefixCache, "give it the provider: PrefixCache(provider)")
 
 
 def open_group(run: Run, arguments: GroupArguments) -> Group:
@@ -251,10 +267,19 @@ def open_group(run: Run, arguments: GroupArguments) -> Group:
         raise EngineNotOpen("the engine is closing and takes no more groups")
     lane = run.intake.lane(options.lane)
     caps = () if parent is None else parent.record.caps_below
-    group = GroupRecord(run, name, lane, arguments.policy, options.priority, parent is not None, caps)
+    policy = arguments.policy
+    gate = run.admission.group_gate(name, policy.budget)
+    pool, resource = run.intake.pool(options, lane, arguments.metadata, gate)
+    sharing = run.admission.sharing(resource) if policy.in_flight == "auto" else None
+    group = GroupRecord(
+        run, name, lane, policy, options.priority, parent is not None, caps, pool, sharing
+    )  # fmt: skip
     group.metadata = arguments.metadata
     group.after = run.intake.edges(options.after)
     options.after = ()
+    options.metadata = arguments.metadata  # tags of the group are its jobs' tags
+    if arguments.cache is not None:
+        group.prefix = GroupPrefix(group, arguments.cache, arguments.cache_context)
     parent_id = None if parent is None else parent.job.id
     run.groups_opened += 1
     scope_id = f"{run.id}/{run.groups_opened}/{name}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, cast
 
 from . import _events as events
@@ -14,9 +15,16 @@ from ._usage import Usage
 if TYPE_CHECKING:
     from ._live import LiveAttempt
     from ._record import GroupRecord, Record
-    from ._scheduler import LaneState
+    from ._scheduler import LaneState, Note
 
 __all__ = ["History"]
+
+
+_WHY: Mapping[str, Literal["retry_after", "circuit", "budget"]] = {
+    "rate_limited": "retry_after",
+    "circuit_opened": "circuit",
+    "budget_exhausted": "budget",
+}
 
 
 class History:
@@ -121,6 +129,23 @@ class History:
     def gone(self, live: LiveAttempt, usage: Usage | None) -> None:
         self.recorder.record(events.AttemptGone(job=live.job.id, attempt=live.number, usage=usage))
 
+    def noted(self, note: Note, wall: Callable[[float], float]) -> None:
+        """Something happened at a gate, or to the prefix of a group."""
+        limit, until = note.at.label, None
+        if note.until is not None and note.until < math.inf:
+            until = wall(note.until)
+        if note.entry is not None and note.kind == "cache_missed":
+            group = cast("GroupRecord", note.at)
+            self.recorder.record(
+                events.CacheMissed(group=limit, job=note.entry.label, hold=group.policy.miss_hold)
+            )
+        elif note.entry is not None:
+            self.recorder.record(events.GroupReprimed(group=limit, job=note.entry.label))
+        elif note.kind == "circuit_closed":
+            self.recorder.record(events.LimitLifted(limit=limit, why="circuit"))
+        else:
+            self.recorder.record(events.LimitReached(limit=limit, why=_WHY[note.kind], until=until))
+
     def group_started(self, group: GroupRecord, parent: str | None) -> None:
         policy = group.policy
         self.recorder.record(
@@ -136,9 +161,29 @@ class History:
         )
 
     def group_released(
-        self, group: GroupRecord, by: Literal["first_token", "complete", "primer_failure", "no_primer"]
+        self,
+        group: GroupRecord,
+        by: Literal["first_token", "complete", "primer_failure", "no_primer", "warm"],
     ) -> None:
         self.recorder.record(events.GroupReleased(group=group.label, by=by))
+
+    def prefix_cached(
+        self,
+        group: GroupRecord,
+        fingerprint: str,
+        outcome: Literal["created", "reused", "failed"],
+        seconds: float | None,
+        error: BaseException | None,
+    ) -> None:
+        self.recorder.record(
+            events.PrefixCached(
+                group=group.label,
+                fingerprint=fingerprint,
+                outcome=outcome,
+                seconds=seconds,
+                error=_text(error),
+            )
+        )
 
     def group_ended(self, group: GroupRecord) -> None:
         outcome = cast("Literal['succeeded', 'failed', 'cancelled', 'skipped']", group.status)

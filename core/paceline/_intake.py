@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
@@ -14,6 +14,7 @@ from ._errors import Closed, EngineNotOpen, KeyConflict, PacelineError, UnknownN
 from ._job import Job, Role
 from ._options import Options, SubmitOptions
 from ._record import GroupRecord, Record
+from ._refusals import refuse_at_once
 from ._room import BREATH
 from ._scheduler import Cap
 from ._stopping import pass_deadline
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ._executors import Bound
     from ._live import LiveAttempt
     from ._run import Run
-    from ._scheduler import Edge, LaneState
+    from ._scheduler import Edge, Gate, LaneState, Pool
 
 __all__ = ["Intake"]
 
@@ -123,11 +124,17 @@ class Intake:
         stated = run.settings.costs.reservation(job, options.cost)
         if bound.body is not None or (parent is not None and parent.record.caps):
             caps = _caps(parent, bound.body, options, job.name, caps)
+        pool = None if group is None else group.pool
+        demand = None
+        if bound.body is None and run.admission.asks(bound, options.resources):
+            demand = run.admission.demand(job, bound, options.resources)
+            if group is None:
+                pool = self._pool(job, bound, options, parent)
         slotless = bound.body is not None or (isinstance(payload, Inputs) and payload.conditional())
         if context is None:
             context = copy_context()
         record = Record(
-            run, job, lane, group, options, context, now, stated, number, bound, caps, slotless
+            run, job, lane, group, options, context, now, stated, number, bound, caps, slotless, pool, demand
         )  # fmt: skip
         self._take_in(record, parent)
         if run.history is not None:
@@ -135,6 +142,8 @@ class Intake:
         ended = run.scheduler.add(record, now, after)
         if ended:
             run.settling.settle(ended)
+        elif demand is not None and pool is not None:
+            refuse_at_once(run, record)
         return record
 
     def _take_in(self, record: Record, parent: LiveAttempt | None) -> None:
@@ -177,6 +186,25 @@ class Intake:
                 f"job: max_running is for graphs, flows and maps; {bound.name!r} is none: give its lane "
                 "max_running, or submit it in a map or flow that has it"
             )
+
+    def _pool(self, job: Job, bound: Bound, options: Options, parent: LiveAttempt | None) -> Pool | None:
+        """Where a job queues, if anything limits it; tags are inherited from the job that submits it."""
+        metadata = options.metadata if parent is None else {**parent.job.metadata, **options.metadata}
+        return self._run.admission.pool(bound, options.resources, job.lane, metadata)
+
+    def pool(
+        self, options: Options, lane: LaneState, metadata: Mapping[str, Any], gate: Gate | None
+    ) -> tuple[Pool | None, str]:
+        """Where the members of a group queue, if anything limits them; and what they use first."""
+        run = self._run
+        try:
+            bound = run.executors.bind(options.executor)
+        except PacelineError:
+            return None, ""  # it is said of each member
+        resource = next(iter((*bound.resources, *options.resources)), bound.name)
+        if bound.body is not None:
+            return None, resource
+        return run.admission.pool(bound, options.resources, lane.label, metadata, gate), resource
 
     def lane(self, name: str) -> LaneState:
         """The lane of that name, if it takes jobs."""

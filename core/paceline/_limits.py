@@ -1,4 +1,4 @@
-"""How much of something may be used: at once, per minute, and in all. Values only; the engine acts on them."""
+"""How much may be used: at once, per minute, and in all. Values only; the engine acts on them."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias

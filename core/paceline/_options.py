@@ -25,7 +25,8 @@ class JobOptions(TypedDict, total=False):
     first, in its lane. retry: None is one attempt. timeout: seconds for one attempt. idle_timeout:
     seconds without emit, progress or usage. deadline: seconds from acceptance to end. cost: in the
     engine's unit. lock: a name; of the jobs that name the same one, at most one is under way at a time,
-    from before its first attempt until its end. stream: chunks are wanted even before anybody listens.
+    from before its first attempt until its end. resources: what it uses of that which the engine has limits
+    for, besides its executor and what that names. stream: chunks are wanted even before anybody listens.
     config: handed to the executor.
     """
 
@@ -38,6 +39,7 @@ class JobOptions(TypedDict, total=False):
     deadline: float | None
     cost: float | None
     lock: str | None
+    resources: str | Sequence[str]
     stream: bool
     config: Any
 
@@ -87,6 +89,7 @@ class Options:
         "name",
         "own_retry",
         "priority",
+        "resources",
         "retry",
         "stream",
         "timeout",
@@ -102,6 +105,8 @@ class Options:
         self.name: str | None = get("name")
         self.lane: str = get("lane", "default")
         self.lock: str | None = get("lock")
+        resources: Any = get("resources", ())
+        self.resources: tuple[str, ...] = _names(resources) if resources else ()
         self.executor: Any = get("executor")
         self.priority: int = get("priority", 0)
         after: Any = get("after", ())
@@ -146,3 +151,10 @@ class Options:
         other = copy.copy(self)
         other.name = name
         return other
+
+
+def _names(resources: Any) -> tuple[str, ...]:
+    names = (resources,) if isinstance(resources, str) else tuple(resources)
+    for name in names:
+        text("job", "each of resources", name)
+    return names

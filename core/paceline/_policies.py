@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ._checks import count, number, text
+from ._checks import count, instance, number, text
+from ._limits import Budget, Limits
 
 if TYPE_CHECKING:
     from random import Random
@@ -15,7 +16,8 @@ __all__ = ["GroupPolicy", "Lane", "RetryPolicy"]
 class Lane:
     """A fair share of the engine's slots: backlogged lanes are served in proportion to their weights.
 
-    `max_running` caps how many of its jobs run at once (None: no cap).
+    `max_running` caps how many of its jobs run at once (None: no cap). `limits`: what else its jobs may use,
+    all together. `budget`: what they may spend.
 
     Raises:
         ValueError, TypeError: if the weight is not a positive finite number or the cap not a whole one.
@@ -24,6 +26,8 @@ class Lane:
     name: str
     weight: float = 1.0
     max_running: int | None = None
+    limits: Limits | None = None
+    budget: Budget | None = None
 
     def __post_init__(self) -> None:
         owner = f"lane {self.name!r}"
@@ -31,6 +35,10 @@ class Lane:
         number(owner, "weight", self.weight, above=True)
         if self.max_running is not None:
             count(owner, "max_running", self.max_running)
+        if self.limits is not None:
+            instance(owner, "limits", self.limits, Limits)
+        if self.budget is not None:
+            instance(owner, "budget", self.budget, Budget)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,11 @@ class GroupPolicy:
 
     `release`: at the primer's first token (a provider's prefix is readable from then on) or at its success.
     `settle`: seconds to wait after release. `in_flight`: how many of its jobs may run at once, the primer
-    included (None: no cap).
+    included (None: no cap). "auto" learns it, for each resource: where jobs that ran beside others of their
+    group found no cached tokens, the provider keeps one prompt a place, and groups send one at a time.
+    `ttl`: seconds for which the shared prefix lives unused; a group that was idle for longer lets one job
+    establish it again before the others follow (None: it does not expire). `miss_hold`: seconds for which
+    the rest is held when a follower found nothing cached. `budget`: what its jobs may spend.
 
     Raises:
         ValueError, TypeError: if a choice is not one of those listed or a number is out of range.
@@ -76,9 +88,12 @@ class GroupPolicy:
 
     release: Literal["first_token", "complete"] = "first_token"
     settle: float = 0.0
-    in_flight: int | None = None
+    in_flight: int | Literal["auto"] | None = None
     on_primer_failure: Literal["skip_followers", "run_followers"] = "skip_followers"
     on_follower_failure: Literal["continue", "cancel_group"] = "continue"
+    ttl: float | None = None
+    miss_hold: float = 0.0
+    budget: Budget | None = None
 
     def __post_init__(self) -> None:
         for name, choices in (
@@ -89,5 +104,10 @@ class GroupPolicy:
             if getattr(self, name) not in choices:
                 raise ValueError(f"GroupPolicy: {name} must be one of {choices}, not {getattr(self, name)!r}")
         number("GroupPolicy", "settle", self.settle)
-        if self.in_flight is not None:
+        if self.in_flight is not None and self.in_flight != "auto":
             count("GroupPolicy", "in_flight", self.in_flight)
+        if self.ttl is not None:
+            number("GroupPolicy", "ttl", self.ttl, above=True)
+        number("GroupPolicy", "miss_hold", self.miss_hold)
+        if self.budget is not None:
+            instance("GroupPolicy", "budget", self.budget, Budget)

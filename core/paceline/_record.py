@@ -12,12 +12,25 @@ from ._errors import JobCancelled, JobError, JobFailed, JobSkipped, JobSuspended
 from ._job import Attempt, ErrorInfo, Job, JobResult, Question, Status, describe
 from ._options import Options
 from ._policies import GroupPolicy
-from ._scheduler import Cap, Edge, Entry, GroupState, LaneState, State, WaitKind
-from ._usage import Usage
+from ._scheduler import (
+    UNCAPPED,
+    Cap,
+    Edge,
+    Entry,
+    GroupState,
+    LaneState,
+    Pool,
+    Sharing,
+    State,
+    WaitKind,
+    Warmth,
+)
+from ._usage import Cost, Usage
 
 if TYPE_CHECKING:
     from ._bodies import LiveBody
     from ._executors import Bound
+    from ._group_prefix import GroupPrefix
     from ._groups import Group
     from ._live import LiveAttempt
     from ._middleware import Scope
@@ -80,9 +93,11 @@ class Record(Entry):
         bound: Bound,
         caps: tuple[Cap, ...] = (),
         slotless: bool = False,
+        pool: Pool | None = None,
+        demand: Cost | None = None,
     ) -> None:
         priority = job.priority if group is None else group.priority
-        super().__init__(job.id, lane, group, priority, stated, caps, slotless)
+        super().__init__(job.id, lane, group, priority, stated, caps, slotless, pool, demand)
         self.lock: str | None = options.lock
         self.run: Run = run
         self.job: Job = job
@@ -225,7 +240,10 @@ class Record(Entry):
         if self.status == "cancelled":
             return JobCancelled(job.id, job.name, f"{what} was cancelled: {self.error}")
         if self.status == "skipped":
-            why = why or ": a condition (`when`) did not hold"
+            group = self.group_record
+            spared = group is not None and group.spared and self is group.primer
+            reason = "its prefix is there already" if spared else "a condition (`when`) did not hold"
+            why = why or f": {reason}"
             return JobSkipped(job.id, job.name, f"{what} was skipped{why}")
         if not self.questions and self.body is not None:
             waits = ", ".join(f"{each.job.name!r} ({each.job.id})" for each in self.body.suspended())
@@ -260,6 +278,7 @@ class GroupRecord(GroupState):
         "on_end",
         "on_member",
         "policy",
+        "prefix",
         "priority",
         "public",
         "run",
@@ -278,16 +297,25 @@ class GroupRecord(GroupState):
         priority: int,
         exempt: bool,
         caps: tuple[Cap, ...] = (),
+        pool: Pool | None = None,
+        sharing: Sharing | None = None,
     ) -> None:
+        warmth = None
+        if policy.ttl is not None or policy.miss_hold or sharing is not None:
+            warmth = Warmth(ttl=policy.ttl, miss_hold=policy.miss_hold, sharing=sharing)
         super().__init__(
             name,
             lane,
-            capacity=policy.in_flight,
+            capacity=UNCAPPED if policy.in_flight == "auto" else policy.in_flight,
             caps=caps,
             settle=policy.settle,
             run_on_failure=policy.on_primer_failure == "run_followers",
             exempt=exempt,
+            pool=pool,
+            warmth=warmth,
         )
+        if sharing is not None and self.cap is not None:
+            sharing.join(self.cap)
         self.run: Run = run
         self.key: str = name
         self.nth: int = 1
@@ -296,6 +324,8 @@ class GroupRecord(GroupState):
         self.policy: GroupPolicy = policy
         self.priority: int = priority
         self.metadata: Mapping[str, Any] = {}
+        self.prefix: GroupPrefix | None = None
+        """Its prefix cache, where it has one."""
         self.shared: Any = None
         self.submitted: int = 0
         """Followers so far."""

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 from pydantic import Field, SerializerFunctionWrapHandler, field_serializer
 
@@ -26,6 +26,11 @@ from ._report_text import write_report
 from ._snapshot import Snapshot
 from ._timeline import critical_path, most_at_once
 from ._usage import Usage
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from ._savings import Savings, SavingsOptions
 
 __all__ = ["RunReport", "RunTally"]
 
@@ -104,6 +109,24 @@ class RunReport(Part):
         told = (task.error for task in self.tasks.values() if task.error is not None)
         same = any((each.type, each.message) == (error.type, error.message) for each in told)
         return None if same else error
+
+    def savings(self, **options: "Unpack[SavingsOptions]") -> "Savings":
+        """Work out what prefix caches saved, in all and for each group, lane and tag.
+
+            print(report.savings(by="tenant", prices=load_prices("prices.toml")))
+
+        Raises:
+            ValueError: if the report has sums only, and no tasks (`RunTally(keep_tasks=False)`).
+            ValueError, TypeError: if an option is not as `SavingsOptions` says.
+        """
+        from ._savings import Savings
+
+        if self.totals.jobs and not self.tasks:
+            raise ValueError(
+                "this report has sums only, and no tasks: keep them (RunTally(keep_tasks=True)), or add each "
+                "result to a SavingsTally as it comes"
+            )
+        return Savings.of(self.tasks.values(), **options)
 
     def to_mermaid(self) -> str:
         """Draw what ran as a Mermaid flowchart, coloured by status, edges labelled with what they carry."""

@@ -1,7 +1,8 @@
 """The parts of a report: errors, attempts, questions, tasks and sums, as pydantic models."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self, cast
 
 from pydantic import (
     AliasChoices,
@@ -153,7 +154,7 @@ class QuestionReport(Part):
 
 
 class TaskReport(Part):
-    """What became of one job.
+    """What became of one job; `metadata` is the caller's, those of its group included.
 
     `index` is its place among the followers of its group, from 0. `started` is when its first attempt began
     and `ended` when its last one ended, in epoch seconds. `output` is the object itself; written as JSON it
@@ -188,6 +189,7 @@ class TaskReport(Part):
     usage: Usage | None = None
     attempts: tuple[AttemptReport, ...] = ()
     questions: tuple[QuestionReport, ...] = ()
+    metadata: Mapping[str, Any] = Field(default_factory=dict[str, Any])
 
     @classmethod
     def of(cls, result: JobResult, node: NodeTimes | None = None) -> "TaskReport":
@@ -218,6 +220,7 @@ class TaskReport(Part):
                 "usage": result.usage,
                 "attempts": attempts,
                 "questions": tuple(map(QuestionReport.of, result.questions)),
+                "metadata": result.metadata,
             },
             _TASK_FIELDS,
         )
@@ -230,6 +233,13 @@ class TaskReport(Part):
     @field_serializer("output", mode="wrap", when_used="json")
     def _as_plain(self, value: Any, handler: SerializerFunctionWrapHandler) -> Any:  # noqa: ARG002
         return plain(value)
+
+    @field_serializer("metadata", mode="wrap", when_used="json")
+    def _as_labels(self, value: Any, handler: SerializerFunctionWrapHandler) -> Any:  # noqa: ARG002
+        labels = plain(value)
+        if isinstance(labels, dict):
+            return cast("dict[str, Any]", labels)
+        return {"…": labels}  # a note in its place: the mapping could not be read
 
 
 _TASK_FIELDS: Final = set(TaskReport.__annotations__)

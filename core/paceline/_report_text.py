@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ._report import RunReport
     from ._report_parts import RunTotals, TaskReport
 
-__all__ = ["STATUS_MARKS", "one_line", "path_line", "write_report"]
+__all__ = ["STATUS_MARKS", "one_line", "path_line", "table", "write_report"]
 
 STATUS_MARKS: Final[Mapping[Status, str]] = {
     "succeeded": "✔",
@@ -66,6 +66,8 @@ def _lines(report: RunReport) -> Iterator[str]:
         yield one_line(f"output: {_shown(report.output)}")
     if totals.input_tokens is not None or totals.output_tokens is not None:
         yield f"tokens: {_tokens(totals)}"
+    if totals.cached_tokens is not None:
+        yield from _savings(report)
     if len(report.lanes) > 1:
         yield from _lanes(report)
     if report.name is not None:
@@ -93,7 +95,7 @@ def _tasks(report: RunReport) -> Iterator[str]:
             )
         )
     if len(rows) > 1:
-        yield from _table(rows, left=2)
+        yield from table(rows, left=2)
     if len(report.tasks) > _TASKS:
         yield f"… and {len(report.tasks) - _TASKS:,} more"
 
@@ -113,7 +115,7 @@ def _seconds(seconds: float | None) -> str:
     return "-" if seconds is None else f"{seconds:.2f}"
 
 
-def _table(rows: Sequence[Sequence[str]], *, left: int = 1) -> Iterator[str]:
+def table(rows: Sequence[Sequence[str]], *, left: int = 1) -> Iterator[str]:
     """Rows in columns, the first ones flush left and the others right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -148,13 +150,23 @@ def _tokens(totals: RunTotals) -> str:
     return f"{read}, {written}{requests}"
 
 
+def _savings(report: RunReport) -> Iterator[str]:
+    """Say what prefix caches saved, if the report has the jobs that tell, and a cache had to do with any."""
+    from ._savings import Savings
+    from ._savings_text import savings_line
+
+    totals = Savings.of(report.tasks.values()).totals
+    if totals.worth_telling:
+        yield f"savings: {savings_line(totals)}"
+
+
 def _lanes(report: RunReport) -> Iterator[str]:
     rows: list[Sequence[str]] = [("lane", "weight", "jobs", "due", "share")]
     for name, lane in report.lanes.items():
         due = lane.due if lane.due_while_waiting is None else lane.due_while_waiting
         share = lane.share if lane.share_while_waiting is None else lane.share_while_waiting
         rows.append((name, f"{lane.weight:g}", str(lane.jobs), f"{due:.0%}", f"{share:.0%}"))
-    yield from _table(rows)
+    yield from table(rows)
 
 
 def _troubles(report: RunReport) -> Iterator[str]:

@@ -16,21 +16,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakValueDictionary
 
+from ._admission import Admission
 from ._attempts import Attempts
 from ._bodies import Inputs, SkipJob
-from ._errors import (
-    EngineNotOpen,
-    RunAgain,
-    StreamRestarted,
-    TimeLimitExceeded,
-    WrongLoop,
-)
+from ._errors import EngineNotOpen, RunAgain, StreamRestarted, TimeLimitExceeded, WrongLoop
+from ._group_prefix import has_prefix
 from ._intake import Intake
 from ._job import Suspend
 from ._live import CURRENT, LiveAttempt
 from ._loop import LoopHooks, hooks
 from ._parking import free_waits, resume
 from ._record import GroupRecord, Record
+from ._refusals import refuse
 from ._room import Room
 from ._scheduler import Leftover, Scheduler
 from ._settings import Settings
@@ -43,6 +40,7 @@ if TYPE_CHECKING:
 
     from ._executors import Executors
     from ._history import History
+    from ._rate_limits import RateLimits
     from ._scheduler import LaneState
 
 __all__ = ["Run"]
@@ -88,6 +86,7 @@ class Run:
         self._due_at = 0.0
         self.room: Room = Room(self, settings.max_pending)
         self.settling: Settling = Settling(self)
+        self.admission: Admission = Admission(settings, self.scheduler)
         self.intake: Intake = Intake(self)
         for lane in settings.lanes:
             self.scheduler.set_lane(lane.name, lane.weight, lane.max_running)
@@ -106,20 +105,39 @@ class Run:
     def dispatch(self) -> None:
         """Start, or let go on, whatever the scheduler lets run."""
         scheduler = self.scheduler
-        while (entry := scheduler.next()) is not None:
-            record: Record = entry  # type: ignore[assignment]  # the intake adds no other
-            if record.live is not None:
-                resume(self, record.live)
-            elif record.slotless:
-                self._start_slotless(record)
-            else:
-                self.attempts.start(record)
+        now = self.loop.time()
+        while True:
+            while (entry := scheduler.next(now)) is not None:
+                record: Record = entry  # type: ignore[assignment]  # the intake adds no other
+                if record.live is not None:
+                    resume(self, record.live)
+                elif not has_prefix(record):
+                    continue  # it waits for that, and holds nothing
+                elif record.slotless:
+                    self._start_slotless(record)
+                else:
+                    self.attempts.start(record)
+            if not (scheduler.refused or scheduler.notes):
+                break
+            self._look_at_gates()
         if scheduler.timers or self._timer is not None:
             self._set_timer()
         if self.room.queued:
             self.room.make()
         if self.on_idle is not None:
             self.on_idle()
+
+    def _look_at_gates(self) -> None:
+        """Take in what the scheduler says of limits and budgets."""
+        scheduler = self.scheduler
+        notes, scheduler.notes = scheduler.notes, []
+        if self.history is not None:
+            for note in notes:
+                self.history.noted(note, self.hooks.wall)
+        refused, scheduler.refused = scheduler.refused, []
+        for entry, block in refused:
+            if entry.status is None:
+                refuse(self, cast("Record", entry), block)
 
     def _start_slotless(self, record: Record) -> None:
         """Look at the condition of a job, if it has one; a body then starts, another queues for a slot."""
@@ -130,7 +148,7 @@ class Run:
             except BaseException as error:  # noqa: BLE001 - the job fails by it
                 record.error = error
                 self.settling.settle(self.scheduler.end(record, "failed", self.loop.time()))
-                self._note_interrupt(error)
+                self.note_interrupt(error)
                 return
             if not met:
                 self.settling.settle(self.scheduler.end(record, "skipped", self.loop.time()))
@@ -176,7 +194,7 @@ class Run:
         # A body has no slot, and is charged for none.
         cost = None if record.slotless else self.settings.costs.real(live.job, live.usage, failure)
         record.cost += record.charged if cost is None else cost
-        self.scheduler.finish(record, cost)
+        self.scheduler.finish(record, cost, now, live.usage, failure)
         if error is None:
             if isinstance(output, Suspend):
                 self._suspended(record, output)
@@ -186,23 +204,24 @@ class Run:
         elif failure is None:
             self._again(record, cast("RunAgain", error).payload, live)
         else:
-            self._failed(record, error, failure, live)
-            self._note_interrupt(error)
+            self.failed(record, error, failure, live)
+            self.note_interrupt(error)
         self.dispatch()
 
-    def _note_interrupt(self, error: BaseException) -> None:
+    def note_interrupt(self, error: BaseException) -> None:
+        """A KeyboardInterrupt in a job, or in what it needs, ends the engine."""
         if isinstance(error, KeyboardInterrupt) and self.on_interrupt is not None:
             self.on_interrupt(error)
 
     def _skipped(self, record: Record, skip: SkipJob) -> None:
         record.error = skip.error
-        self.scheduler.finish(record, None)
+        self.scheduler.finish(record, None, self.loop.time())
         self.settling.settle(self.scheduler.end(record, "skipped", self.loop.time()))
         self.dispatch()
 
     def attempt_timed_out(self, live: LiveAttempt, error: TimeLimitExceeded) -> None:
         """An attempt was given up because its time was over."""
-        self._failed(live.record, error, Failure(True), live)
+        self.failed(live.record, error, Failure(True), live)
         self.dispatch()
 
     def attempt_gone(self, live: LiveAttempt, leftover: Leftover) -> None:
@@ -211,12 +230,15 @@ class Run:
         cost = None if record.slotless else self.settings.costs.real(live.job, live.usage, None)
         if cost is not None:
             record.cost += cost - leftover.charged
-        self.scheduler.gone(leftover, cost)
+        self.scheduler.gone(leftover, cost, self.loop.time(), live.usage)
         if record.lane.closed:
             self.settling.forget_lane(record.lane)
         self.dispatch()
 
-    def _failed(self, record: Record, error: BaseException, failure: Failure, live: LiveAttempt) -> None:
+    def failed(
+        self, record: Record, error: BaseException, failure: Failure, live: LiveAttempt | None = None
+    ) -> None:
+        """An attempt failed, or cannot begin: the job is tried again, or has failed."""
         record.failures += 1
         policy = record.options.retry
         # What failed below a body was tried again as often as it may be.
@@ -229,9 +251,10 @@ class Run:
             self.settling.settle(self.scheduler.end(record, "failed", now))
             return
         delay = max(policy.delay(record.failures, self.hooks.random), failure.retry_after or 0.0)
-        record.close_attempt("failed", error)
+        if live is not None:
+            record.close_attempt("failed", error)
         if self.history is not None:
-            self.history.retried(record, error, delay, live.usage)
+            self.history.retried(record, error, delay, None if live is None else live.usage)
         self._restart_streams(record)
         self.scheduler.retry(record, now + delay)
         cancel_children(self, record, "its parent is tried again")
@@ -279,12 +302,19 @@ class Run:
     def primer_spoke(self, record: Record) -> None:
         """A job gave its first token: if it is a primer, that may release its group."""
         group = record.group_record
+        if group is not None and group.warmth is not None and group.warmth.lead is record:
+            self.scheduler.spoke(record)
+            self.dispatch()
         if group is None or record is not group.primer or group.released:
             return
         if group.policy.release == "first_token":
             self.scheduler.release(group, self.loop.time())
             self.settling.announce_release(group, "first_token")
             self.dispatch()
+
+    def told_limits(self, live: LiveAttempt, limits: RateLimits) -> None:
+        """A response said what is left of its provider's limits."""
+        self.scheduler.told(live.record, limits, self.loop.time())
 
     def enter_group(self, group: GroupRecord) -> None:
         """Take in a group and give it its positional key: its name, or `name#n` for the nth of that name.

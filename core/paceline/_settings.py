@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ._checks import count, instance, number, text
 from ._costs import Costs
+from ._estimates import Estimator
 from ._executors import Executors
+from ._limits import Budget, Limits
 from ._policies import Lane, RetryPolicy
+from ._prices import Price
 
 if TYPE_CHECKING:
     from ._sinks import Sink
@@ -31,6 +34,10 @@ class Settings:
     max_active_groups: int | None
     grace: float
     run_id: str | None
+    limits: Mapping[str, Limits]
+    budgets: Sequence[Budget]
+    prices: Mapping[str, Price]
+    estimator: Estimator
 
     def __post_init__(self) -> None:
         count("Engine", "slots", self.slots)
@@ -45,6 +52,15 @@ class Settings:
             text("Engine", "run_id", self.run_id)
         for lane in self.lanes:
             instance("Engine", "each of lanes", lane, Lane, "write Lane(name, weight=...)")
+        for budget in self.budgets:
+            instance("Engine", "each budget", budget, Budget, "write Budget(tokens=...) or Budget(money=...)")
+        named = [budget.name for budget in self.budgets]
+        if len(set(named)) < len(named):
+            raise ValueError(
+                f"Engine: give each budget a name of its own, Budget(..., name=...), not {sorted(named)}"
+            )
+        for model, price in self.prices.items():
+            instance("Engine", f"price of {model!r}", price, Price, "write Price(input=..., output=...)")
         names = [lane.name for lane in self.lanes]
         if len(set(names)) < len(names):
             raise ValueError(f"Engine: lanes must have distinct names, not {sorted(names)}")

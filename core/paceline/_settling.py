@@ -65,6 +65,8 @@ class Settling:
 
     def _leave_group(self, group: GroupRecord, record: Record) -> None:
         group.unended.pop(record, None)
+        if group.prefix is not None:
+            group.prefix.ended(record)
         if record is group.primer:
             self.announce_release(group, "complete" if record.status == "succeeded" else "primer_failure")
         if record.status != "succeeded":

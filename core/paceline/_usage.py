@@ -1,13 +1,12 @@
 """What a provider call used, what a job is expected to use, and how a failure is to be treated."""
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from ._checks import number
+from ._checks import instance, number
+from ._rate_limits import RateLimits
 
-__all__ = ["Cost", "Failure", "Usage", "classify_http"]
+__all__ = ["Cost", "Failure", "Usage"]
 
 N = TypeVar("N", int, float)
 
@@ -73,74 +72,21 @@ class Failure:
 
     `retryable`: another attempt may succeed. `retry_after`: seconds that the provider asks to wait.
     `fault`: whose it is: the provider broke ("provider"), it refused for its rate limits before doing any
-    work ("limit"), the request itself is wrong ("request"), or it cannot be told ("unknown").
+    work ("limit"), the request itself is wrong ("request"), or it cannot be told ("unknown"). `limits`: what
+    the provider said of its limits on this occasion; `limits.exhausted` is what it was refused for.
 
     Raises:
-        ValueError, TypeError: if `retry_after` is not a finite number of at least 0.
+        ValueError, TypeError: if `retry_after` is not a finite number of at least 0, or `limits` not a
+            RateLimits.
     """
 
     retryable: bool
     retry_after: float | None = None
     fault: Literal["provider", "limit", "request", "unknown"] = "unknown"
+    limits: RateLimits | None = None
 
     def __post_init__(self) -> None:
         if self.retry_after is not None:
             number("Failure", "retry_after", self.retry_after)
-
-
-_RETRYABLE = frozenset({408, 409, 429})
-# A spent quota comes as 429 and stays spent: waiting a second does not help.
-_PERMANENT_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
-
-
-def classify_http(
-    status: int | None,
-    headers: Mapping[str, str] | None = None,
-    *,
-    code: str | None = None,
-    now: float | None = None,
-) -> Failure:
-    """Say what an HTTP failure means, by the rules that the official OpenAI and Anthropic clients follow.
-
-    `status` None stands for a connection that failed or timed out. 408, 409, 429 and every 5xx are
-    retryable; the header `x-should-retry` overrides; `retry-after-ms` and `retry-after` (seconds, or an
-    HTTP date, for which the caller passes the wall time `now` in epoch seconds) are obeyed.
-    """
-    found = {name.lower(): value for name, value in (headers or {}).items()}
-    wait = _retry_after(found, now)
-    if status is None:
-        return Failure(True, wait, "provider")
-    retryable = status in _RETRYABLE or status >= 500
-    told = found.get("x-should-retry")
-    if told in ("true", "false"):
-        retryable = told == "true"
-    if code in _PERMANENT_CODES:
-        return Failure(False, None, "request")
-    if status == 429:
-        return Failure(retryable, wait, "limit")
-    return Failure(retryable, wait, "provider" if status >= 500 or status == 408 else "request")
-
-
-def _retry_after(headers: Mapping[str, str], now: float | None) -> float | None:
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        text = headers.get(name, "")
-        try:
-            seconds = float(text) * unit
-        except ValueError:
-            continue
-        if math.isfinite(seconds):
-            return max(0.0, seconds)
-    date = _date(headers.get("retry-after"))
-    return None if date is None or now is None else max(0.0, date - now)
-
-
-def _date(text: str | None) -> float | None:
-    """An HTTP date as epoch seconds, or None where it is none."""
-    if not text:
-        return None
-    import email.utils  # seldom needed, and slow to load
-
-    try:
-        return email.utils.parsedate_to_datetime(text).timestamp()
-    except ValueError:
-        return None
+        if self.limits is not None:
+            instance("Failure", "limits", self.limits, RateLimits, "parse_rate_limits(headers) makes one")

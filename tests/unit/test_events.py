@@ -38,6 +38,7 @@ from paceline._events import (
     JobSubmitted,
     JobSuspended,
     LaneChanged,
+    PrefixCached,
     RunEnded,
     RunStarted,
 )
@@ -50,6 +51,9 @@ EVENTS: list[Event] = [
     LaneChanged(seq=2, time=1.5, run="r", lane="bulk", weight=2.5, max_running=3, closed=True),
     GroupStarted(seq=3, time=1.5, run="r", group="g", lane="bulk", release="complete", in_flight=2),
     GroupReleased(seq=4, time=1.5, run="r", group="g", by="no_primer"),
+    PrefixCached(
+        seq=4, time=1.5, run="r", group="g", fingerprint="p", outcome="failed", seconds=2.0, error=FAILURE
+    ),
     JobSubmitted(
         seq=5,
         time=1.5,

@@ -140,7 +140,11 @@ def test_a_printed_report_tells_counts_tokens_lanes_and_troubles() -> None:
     lines = str(run_group()).splitlines()
     assert lines[0].startswith("failed: 3 of 5 jobs succeeded, 1 failed, 1 suspended, in ")
     assert lines[1] == "tokens: 300 read (240 from the cache, 60 evaluated), 15 written, 3 requests"
-    assert lines[2].split() == ["lane", "weight", "jobs", "due", "share"]
+    assert lines[2] == (
+        "savings: 80% of the prompts from the cache (best possible at most 87%), "
+        "cost 0.28 of a cold fan-out; of 5 jobs 2 did not report what came from the cache"
+    )
+    assert lines[3].split() == ["lane", "weight", "jobs", "due", "share"]
     assert "batch         3     4  75%    80%" in lines
     assert lines[-2:] == [
         "book/follower/1 failed: ValueError: no such page",

@@ -10,9 +10,21 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from paceline import Attempt, Edge, ErrorInfo, JobResult, Plan, Question, RunReport, RunTally
+from paceline import (
+    Attempt,
+    Edge,
+    ErrorInfo,
+    JobResult,
+    Plan,
+    Question,
+    Role,
+    RunReport,
+    RunTally,
+    Savings,
+    Usage,
+)
 from paceline._report_parts import NodeTimes
-from paceline_integrations.terminal import plan_tree, report_timeline, report_tree
+from paceline_integrations.terminal import plan_tree, report_timeline, report_tree, savings_table
 
 
 def shown(renderable: RenderableType, width: int = 60) -> list[str]:
@@ -188,3 +200,76 @@ def test_a_missing_rich_is_told_with_the_line_that_installs_it() -> None:
     program = "import sys; sys.modules['rich'] = None; import paceline_integrations.terminal"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert 'ImportError: drawing in a terminal needs an extra: pip install "paceline[cli]"' in ended.stderr
+
+
+def used(cached: int | None, role: Role = "job", group: str | None = None, **fields: object) -> JobResult:
+    given: dict[str, object] = {"lane": "default", "money": None, "metadata": {}, **fields}
+    usage = Usage(1000, cached, money=given.pop("money"))  # type: ignore[arg-type]  # as the tests write them
+    return JobResult("id", "name", "succeeded", usage=usage, role=role, group=group, **given)  # type: ignore[arg-type]
+
+
+def saved(**fields: object) -> Savings:
+    book = [used(0, "primer", "[b]book", **fields), used(900, "follower", "[b]book", **fields)]
+    song = [used(0, "primer", "song\x1b", lane="batch"), used(0, "follower", "song\x1b", lane="batch")]
+    return Savings.of([*book, *song, used(None, metadata={"tenant": "acme"})], by="tenant", write=1.25)
+
+
+def test_savings_are_a_sentence_and_one_table_of_groups_lanes_and_tags() -> None:
+    assert shown(savings_table(saved()), 80) == [
+        "prompt 4,000 tokens: 900 from the cache (22%; best possible at most 48%), cost",
+        "0.79 of a cold fan-out; of 5 jobs 1 did not report what came from the cache",
+        "                 jobs  prompt  cached  evaluated  hit   best  cost",
+        "group",
+        "  [b]book           2   2,000     900      1,100  45%    45%  0.58",
+        "  song              2   2,000       0      2,000   0%  ≤ 50%  1.00",
+        "  in no group  0 of 1       -       -          -    -      -     -",
+        "lane",
+        "  default      2 of 3   2,000     900      1,100  45%    45%  0.58",
+        "  batch             2   2,000       0      2,000   0%  ≤ 50%  1.00",
+        "tenant",
+        "  acme         0 of 1       -       -          -    -      -     -",
+        "  no tenant         4   4,000     900      3,100  22%  ≤ 48%  0.79",
+        "best: with each group's prefix evaluated once",
+        "cost: of a cold fan-out; a token read from the cache counts 0.1, written 1.25",
+    ]
+
+
+def test_in_a_narrow_terminal_the_numbers_of_savings_are_fewer_and_whole() -> None:
+    savings = saved(money=0.5)
+    assert [
+        line for line in shown(savings_table(savings), 40) if "prompt  hit" in line or "no gro" in line
+    ] == [
+        "               prompt  hit   best  cost",
+        "  in no group       -    -      -     -",
+    ]
+    assert [line for line in shown(savings_table(savings), 30) if "  hit" in line or "no gro" in line] == [
+        "              hit   best  cost",
+        "  in no gro…    -      -     -",
+    ]
+
+
+def test_of_savings_in_money_those_without_a_price_are_told() -> None:
+    text = " ".join(" ".join(shown(savings_table(saved(money=0.5)), 90)).split())
+    assert "cost 0.79 of a cold fan-out, money 1 without 2 jobs that have no price; of 5 jobs 1 did" in text
+    assert "[b]book 2 2,000 900 1,100 45% 45% 0.58 1 song" in text
+
+
+def test_of_many_groups_those_that_missed_most_are_shown() -> None:
+    jobs = [
+        job
+        for number in range(30)
+        for found in [0 if number == 17 else 900]
+        for job in (
+            used(0, "primer", f"g{number}"),
+            used(900, "follower", f"g{number}"),
+            used(found, "follower", f"g{number}"),
+        )
+    ]
+    lines = shown(savings_table(Savings.of(jobs), most=3), 80)
+    assert [line.split()[0] for line in lines[4:7]] == ["g17", "g0", "g1"]
+    assert lines[7] == "  … and 27 more"
+
+
+def test_savings_of_which_nothing_is_known_are_one_line() -> None:
+    assert shown(savings_table(Savings.of([]))) == ["no job ran"]
+    assert shown(savings_table(Savings.of([used(None)]))) == ["no job reported what came from the cache"]

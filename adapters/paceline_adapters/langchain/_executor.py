@@ -12,10 +12,11 @@ from langchain_core.callbacks.base import BaseCallbackManager
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import merge_configs, var_child_runnable_config
 
-from paceline import Failure, Job, JobContext
+from paceline import Cost, Failure, Job, JobContext
 
 from ._composition import has_model, prepared
 from ._failures import classify
+from ._forecast import forecast, model_names
 from ._streaming import Output, close_streams, latest_of
 from ._watch import StreamWatch, Watch
 
@@ -44,7 +45,9 @@ class RunnableExecutor:
     document passed through, say) are held back until then: emitting them would release the followers early.
     Usage is told for each call of a model, cached tokens once, and not at all where LangChain's cache
     answered; models that leave usage off in streams are exchanged for copies that do not, as far as they
-    can be seen in the chain (`stream_usage=False` keeps it off).
+    can be seen in the chain (`stream_usage=False` keeps it off). What responses say of rate limits is told
+    where the model hands it out: ChatOpenAI does with `include_response_headers=True`, and then keeps all
+    headers in its messages too.
 
     Raises:
         TypeError: if `runnable` is not a Runnable.
@@ -64,6 +67,8 @@ class RunnableExecutor:
         self._prepared = prepared(runnable)
         self._latest = latest_of(runnable)
         self._has_model = has_model(runnable)
+        self._resources = model_names(runnable, config)
+        self._only_model = self._resources[0] if len(self._resources) == 1 else None
 
     def __repr__(self) -> str:
         return f"RunnableExecutor({self.name})"
@@ -80,7 +85,7 @@ class RunnableExecutor:
             TypeError: if the job's config is no mapping.
         """
         streaming = ctx.streaming
-        watch = StreamWatch(ctx) if streaming else Watch(ctx)
+        watch = (StreamWatch if streaming else Watch)(ctx, self._only_model)
         config = self._merged(job, ctx, watch)
         try:
             if streaming:
@@ -89,6 +94,24 @@ class RunnableExecutor:
         except BaseException as error:
             await close_streams(error)
             raise
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """The names of the models that can be seen in the chain, as `Engine(limits=)` knows them.
+
+        Those of fallbacks are left out, and what a job's own `config` chooses is not seen here: say it by
+        `submit(resources=)`.
+        """
+        return self._resources
+
+    def estimate(self, job: Job, /) -> Cost | None:
+        """What the job will use, as far as it can be told; None where no model can be seen in the chain.
+
+        Input: the prompt as it will be, counted by the model's own tokenizer where that is given
+        (`custom_get_token_ids`) or tiktoken has its vocabulary in memory, else roughly; unknown where
+        functions or retrievers make it. Output: the most that `max_tokens` allows, unknown where it is unset.
+        """
+        return forecast(self.runnable, job.payload, self._configured(job))
 
     def classify(self, error: Exception, /) -> Failure:
         """Say whether another attempt may succeed, by HTTP status and headers or by kind of error."""
@@ -107,6 +130,14 @@ class RunnableExecutor:
                     _emit(ctx, held)
         _emit(ctx, held)
         return output.whole()
+
+    def _configured(self, job: Job) -> RunnableConfig:
+        """What is configured of the chain itself, by the executor and, before that, by the job."""
+        chosen: dict[str, Any] = {}
+        for config in (self._config, job.config):
+            if isinstance(config, Mapping):
+                chosen.update(cast("Mapping[str, Any]", config).get("configurable") or {})
+        return RunnableConfig(configurable=chosen)
 
     def _merged(self, job: Job, ctx: JobContext, watch: Watch) -> RunnableConfig:
         given = cast("RunnableConfig | None", job.config)

@@ -16,8 +16,10 @@ from ._meters import Allowance as Allowance, Rate as Rate, Unit as Unit
 from ._pools import Pool as Pool
 from ._scheduler import Scheduler as Scheduler
 from ._waiting import WaitKind as WaitKind, WaitReason as WaitReason, tightest as tightest
+from ._warmth import UNCAPPED as UNCAPPED, Sharing as Sharing, Warmth as Warmth
 
 __all__ = [
+    "UNCAPPED",
     "Allowance",
     "Block",
     "Breaker",
@@ -33,6 +35,7 @@ __all__ = [
     "Pool",
     "Rate",
     "Scheduler",
+    "Sharing",
     "State",
     "Unit",
     "WaitKind",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ._places import Place
     from ._pools import Pool
     from ._turns import Turns
+    from ._warmth import Warmth
 
 __all__ = [
     "BACKOFF",
@@ -53,7 +54,7 @@ class State(IntEnum):
     RUNNING = 2
     PARKED = 3
     RETURNING = 4
-    IDLE = 5  # between an attempt and the word on what comes next
+    IDLE = 5  # between an attempt and the word on what comes next; or sent back, for its group's prefix
     BACKOFF = 6
     SUSPENDED = 7
     ENDED = 8
@@ -206,6 +207,7 @@ class GroupState:
         "held",
         "label",
         "lane",
+        "looking",
         "opened",
         "outcomes",
         "pool",
@@ -214,9 +216,11 @@ class GroupState:
         "returning",
         "run_on_failure",
         "settle",
+        "spared",
         "status",
         "timer",
         "unfinished",
+        "warmth",
     )
 
     def __init__(
@@ -230,11 +234,14 @@ class GroupState:
         run_on_failure: bool = False,
         exempt: bool = False,
         pool: Pool | None = None,
+        warmth: Warmth | None = None,
     ) -> None:
         self.label: str = label
         self.lane: LaneState = lane
         self.pool: Pool | None = pool
         """Where its members queue."""
+        self.warmth: Warmth | None = warmth
+        """What is known of its prefix in the provider's cache, where that is of interest."""
         self.cap: Cap | None = None if capacity is None else Cap(label, capacity, self)
         self.around: tuple[Cap, ...] = caps
         """The caps that it shares with others."""
@@ -257,7 +264,11 @@ class GroupState:
         self.primer: Entry | None = None
         self.held: dict[Entry, None] = {}
         """Followers that wait for the release, in order."""
+        self.looking: dict[Entry, str] = {}
+        """Members that wait for the group's prefix cache, and its name."""
         self.unfinished: int = 0
+        self.spared: int = 0
+        """Members that ended `skipped` because they were not needed."""
         self.outcomes: dict[str, int] = {}
         self.status: Status | None = None
         self.cause: Node | None = None
@@ -267,6 +278,8 @@ class GroupState:
     @property
     def full(self) -> bool:
         """Whether as many of its jobs are in flight as may be."""
+        if self.warmth is not None and self.warmth.shut:
+            return True
         return self.cap is not None and self.cap.full
 
     def goes_on_without(self, entry: Entry) -> bool:
@@ -279,11 +292,11 @@ class GroupState:
         self.outcomes[status] = self.outcomes.get(status, 0) + 1
 
     def verdict(self) -> Status:
-        """How a group with these outcomes ended: the worst that befell a member."""
-        for worst in ("failed", "cancelled", "skipped"):
+        """How a group with these outcomes ended: the worst that befell a member that was needed."""
+        for worst in ("failed", "cancelled"):
             if worst in self.outcomes:
                 return worst
-        return "succeeded"
+        return "skipped" if self.outcomes.get("skipped", 0) > self.spared else "succeeded"
 
 
 class Leftover:

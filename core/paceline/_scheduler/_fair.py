@@ -33,6 +33,8 @@ class FairQueues:
     def __init__(self, slots: int, max_active_groups: int, timers: Timers) -> None:
         self.slots = slots
         self.max_active_groups = max_active_groups
+        self.reprimed: list[Entry] = []
+        """Followers that go first, since the prefix of their group had expired."""
         self.used: int = 0
         self.ready: int = 0
         self.active: dict[GroupState, None] = {}
@@ -119,15 +121,15 @@ class FairQueues:
         if flow is not None and entry is not None:
             self._lone = self._lone_job = None
             flow.branch.lane.ready = self.ready = 0
-            self._take(entry, flow)
+            self._take(entry, flow, now)
             return entry
         while (flow := self.first_flow()) is not None:
             pool = flow.branch.pool
             if not pool.gates:
-                return self._pop(flow)
+                return self._pop(flow, now)
             block = admit(pool, flow.head(), now)
             if block is None:
-                entry = self._pop(flow)
+                entry = self._pop(flow, now)
                 self.pools.moved_on(pool)
                 return entry
             if block.final:
@@ -138,7 +140,7 @@ class FairQueues:
                 self.pools.shut(pool, block)
         return None
 
-    def _pop(self, flow: Flow) -> Entry:
+    def _pop(self, flow: Flow, now: float) -> Entry:
         branch = flow.branch
         lane = branch.lane
         if branch.seat is not branch.pool.warm.branches:
@@ -146,7 +148,7 @@ class FairQueues:
         entry = flow.pop()
         lane.ready -= 1
         self.ready -= 1
-        self._take(entry, flow)
+        self._take(entry, flow, now)
         # A flow or lane that is alone in its queue and may stay there is the first one still.
         if flow.group is not None:
             branch.offer_group(flow.group)
@@ -179,7 +181,7 @@ class FairQueues:
         others = [other for other in branch.lane.branches.values() if other.goes_on]
         return max((branch, *others), key=_priority)
 
-    def _take(self, entry: Entry, flow: Flow) -> None:
+    def _take(self, entry: Entry, flow: Flow, now: float) -> None:
         branch = flow.branch
         lane = branch.lane
         self.used += 1
@@ -188,14 +190,8 @@ class FairQueues:
             self._takes = branch.taken = self._takes + 1
             for cap in flow.caps:
                 cap.used += 1
-        group = flow.group
-        if group is not None:
-            group.begun = True
-            if not (group.active or group.exempt or flow.level.priority == FIRST):
-                self._activate(group)
-                flow.come_back()
-            if not flow.ready:
-                self._rest(flow)
+        if flow.group is not None:
+            self._begin(flow.group, entry, flow, now)
         level = lane.service + branch.shift + branch.pool.offset
         if self.pools.level < level:
             self.pools.level = level
@@ -209,6 +205,17 @@ class FairQueues:
             if turns.turn < flow.turn:
                 turns.turn = flow.turn
             flow.turn += cost
+
+    def _begin(self, group: GroupState, entry: Entry, flow: Flow, now: float) -> None:
+        """A member of a group starts or goes on: the group needs a place, and its prefix lives on."""
+        group.begun = True
+        if group.warmth is not None and entry.state is READY and group.warmth.starts(entry, group, now):
+            self.reprimed.append(entry)
+        if not (group.active or group.exempt or flow.level.priority == FIRST):
+            self._activate(group)
+            flow.come_back()
+        if not flow.ready:
+            self._rest(flow)
 
     def _activate(self, group: GroupState) -> None:
         """Give the group a place among the active ones.
@@ -300,6 +307,13 @@ class FairQueues:
         for branch in touched:
             if not branch.open.live:
                 self._offer(branch)
+
+    def reopen(self, group: GroupState) -> None:
+        """Its jobs may start again, or other numbers of them at once."""
+        branch = group.flow.branch
+        branch.offer_group(group)
+        if branch.seat is not branch.pool.warm.branches or not branch.open:
+            self._offer(branch)
 
     # Costs.
 

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ._entries import RETURNING, Entry
+from ._entries import RETURNING, Entry, GroupState
 from ._meters import Allowance, Earmark, Meter, Rate, Unit
 from ._turns import Turns
 
@@ -28,7 +28,9 @@ __all__ = ["PATIENCE", "Block", "BlockKind", "Gate", "Note", "NoteKind", "Reserv
 BlockKind: TypeAlias = Literal[
     "concurrency", "circuit", "retry_after", "meter", "exhausted", "exceeds"
 ]  # fmt: skip
-NoteKind: TypeAlias = Literal["rate_limited", "circuit_opened", "circuit_closed", "budget_exhausted"]
+NoteKind: TypeAlias = Literal[
+    "rate_limited", "circuit_opened", "circuit_closed", "budget_exhausted", "cache_missed", "group_reprimed"
+]
 PATIENCE = 8
 """How often a pool may be passed over at gates that are full in turn, before the next room is kept for it."""
 
@@ -50,20 +52,34 @@ class Block:
         """How much of the meter the job needs."""
 
     @property
+    def what(self) -> str:
+        """What is short, in words."""
+        meter = self.meter
+        if meter is None:
+            return f"{self.gate.label}: jobs at once"
+        if isinstance(meter, Allowance):
+            return f"the {meter.label} of {self.gate.label} ({meter.unit})"
+        return f"{self.gate.label}: {meter.label}"
+
+    @property
     def final(self) -> bool:
         """Whether to wait in line does not help: the job needs more than there is or will be."""
         return self.kind in ("exhausted", "exceeds")
 
 
 class Note:
-    """Something that happened at a gate; `until` tells when it is over, where that is known."""
+    """Something that happened at a gate or in a group; `until` tells when it is over, where that is known."""
 
-    __slots__ = ("gate", "kind", "until")
+    __slots__ = ("at", "entry", "kind", "until")
 
-    def __init__(self, kind: NoteKind, gate: Gate, until: float | None) -> None:
+    def __init__(
+        self, kind: NoteKind, at: Gate | GroupState, until: float | None, entry: Entry | None = None
+    ) -> None:
         self.kind: NoteKind = kind
-        self.gate: Gate = gate
+        self.at: Gate | GroupState = at
         self.until: float | None = until
+        self.entry: Entry | None = entry
+        """The member of the group that it is about."""
 
 
 class Reservation:
@@ -166,7 +182,7 @@ class Gate:
         amount, known = amount_of(entry, meter.unit)
         if not known:
             amount = min(amount, meter.most)
-        elif amount > meter.most * (1 + 1e-9):
+        elif meter.never(amount):
             return Block(self, "exceeds", math.inf, meter, amount)
         when = meter.when(amount, now)
         if when > now:

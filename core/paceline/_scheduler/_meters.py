@@ -60,6 +60,10 @@ class Meter(ABC):
     def most(self) -> float:
         """More than that no job will ever get."""
 
+    def never(self, amount: float) -> bool:
+        """Whether so much is more than any job will ever get."""
+        return amount > self.most * (1 + _GRAIN)
+
     @abstractmethod
     def refill(self, now: float) -> None:
         """Count what has come in since it was last looked at."""
@@ -133,6 +137,12 @@ class Rate(Meter):
     def settle(self, reserved: float, used: float, now: float) -> bool:
         self._passed += used
         return super().settle(reserved, used, now)
+
+    def become(self, other: Rate) -> None:
+        """Take over what another one was told; what is there stays, as far as there is room."""
+        self._told, self._burst = other._told, other._burst
+        self._since = None
+        self._set_rate(self._told)
 
     # What providers say.
 
@@ -233,7 +243,9 @@ class Allowance(Meter):
         self.spent += used
         return super().settle(reserved, used, now)
 
-    def add(self, amount: float) -> None:
-        """Raise the budget (or, below zero, cut it)."""
-        self.size += amount
-        self.level += amount
+    def become(self, other: Allowance) -> None:
+        """Take over what another one was given; what is spent stays spent."""
+        self.level += other.size - self.size
+        self.size = other.size
+        self.period = other.period
+        self.on_exhausted = other.on_exhausted

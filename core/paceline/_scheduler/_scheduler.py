@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 from paceline._job import Status
+from paceline._rate_limits import RateLimits
 from paceline._usage import Failure, Usage
 
 from ._dependents import connect, disconnect
@@ -40,14 +41,15 @@ from ._entries import (
     State,
 )
 from ._fair import FairQueues
-from ._gates import Block, Gate, Note, NoteKind, Reservation
+from ._gates import Block, Gate, Note, Reservation, amount_of
 from ._lanes import LaneState
 from ._locks import Locks
 from ._means import Means
 from ._meters import Allowance
-from ._settlement import learn, settle
+from ._settlement import give_back, hear, learn, settle
 from ._timers import Timers
 from ._waiting import WaitReason, why
+from ._warmth import Warmth
 
 __all__ = ["Scheduler"]
 
@@ -76,6 +78,8 @@ class Scheduler:
         self.notes: list[Note] = []
         """What happened at the gates, for whoever records it."""
         self._means = Means()
+        self._paused_at: dict[Gate, None] = {}
+        """Gates whose budget has too little left for some job."""
         self._locks = Locks()
         self._settling = 0
         self._bodies: deque[Entry] = deque()
@@ -90,7 +94,7 @@ class Scheduler:
     def pending(self) -> int:
         """Jobs that wait to run, for whatever reason but an answer."""
         states = self.states
-        return states[BLOCKED] + states[READY] + states[BACKOFF] + states[PAUSED]
+        return states[BLOCKED] + states[READY] + states[BACKOFF] + states[PAUSED] + states[IDLE]
 
     # Lanes.
 
@@ -184,6 +188,9 @@ class Scheduler:
             self._move(chosen, RUNNING)
         if self.queues.turned_away:
             self._turn_away()
+        if self.queues.reprimed:
+            reprimed, self.queues.reprimed = self.queues.reprimed, []
+            self.notes += [Note("group_reprimed", each.group, None, each) for each in reprimed if each.group]
         return chosen
 
     def _turn_away(self) -> None:
@@ -198,16 +205,27 @@ class Scheduler:
                 if allowance.on_exhausted == "pause":
                     self._move(entry, PAUSED)
                     block.gate.paused[entry] = block
+                    self._paused_at[block.gate] = None
                     if block.until < math.inf:
                         self.timers.advance(block.until, block.gate)
                     continue
             self.refused.append((entry, block))
         self.queues.turned_away.clear()
 
+    def never(self, entry: Entry) -> Block | None:
+        """What lets a job never through, whatever happens, as far as is known of what it needs."""
+        for gate in () if entry.pool is None else entry.pool.gates:
+            for meter in gate.meters:
+                amount, known = amount_of(entry, meter.unit)
+                if known and meter.never(amount):
+                    return Block(gate, "exceeds", math.inf, meter, amount)
+        return None
+
     def resume_paused(self, gate: Gate, now: float) -> None:
         """A budget may have something again: who waits for it has another turn, in the order of before."""
         ready = [entry for entry in gate.paused if entry.state is PAUSED]
         gate.paused.clear()
+        self._paused_at.pop(gate, None)
         for allowance in gate.allowances:
             allowance.refill(now)
             allowance.said = False
@@ -248,6 +266,8 @@ class Scheduler:
         if entry.reserved is not None:
             held, entry.reserved = entry.reserved, None
             self._settle(entry, held, usage, failure, now)
+        if entry.group is not None and entry.group.warmth is not None:
+            self._note_warmth(entry, entry.group, entry.group.warmth, usage, now)
         # Before it makes room: a lane or group that was at its cap comes back with the real cost counted.
         if cost is not None:
             self.queues.settle(entry, entry.charged, cost)
@@ -256,6 +276,18 @@ class Scheduler:
             self._move(entry, IDLE)
         else:
             self._stop(entry)
+
+    def send_back(self, entry: Entry, now: float) -> None:
+        """A job that was chosen cannot start yet: it gives back all that it was given, as if never chosen."""
+        held, entry.reserved = entry.reserved, None
+        if held is not None:
+            self._give_back(entry, held, now)
+        self.queues.settle(entry, entry.charged, 0.0)
+        self._stop(entry)
+
+    def _give_back(self, entry: Entry, held: Reservation, now: float) -> None:
+        for gate in give_back(entry, held, now):
+            self.queues.pools.stir(gate)
 
     def abandon(self, entry: Entry) -> Leftover:
         """Its attempt is given up before its end: the slot is free at once, the rest when it is `gone`."""
@@ -279,9 +311,13 @@ class Scheduler:
     ) -> None:
         """An abandoned attempt has really ended: give back its other places and settle its real cost."""
         entry = leftover.entry
+        if entry.group is not None and entry.group.warmth is not None:
+            self._note_warmth(entry, entry.group, entry.group.warmth, usage, now)
         if leftover.reserved is not None:
-            failure = None if begun else Failure(True, fault="limit")  # it has used nothing
-            self._settle(entry, leftover.reserved, usage, failure, now)
+            if begun:
+                self._settle(entry, leftover.reserved, usage, None, now)
+            else:
+                self._give_back(entry, leftover.reserved, now)
         if cost is not None:
             self.queues.settle(entry, leftover.charged, cost)
         if leftover.holds:
@@ -289,18 +325,44 @@ class Scheduler:
                 self.queues.pools.leave(entry.pool)
             self.queues.vacate(entry)
 
+    def _note_warmth(
+        self, entry: Entry, group: GroupState, warmth: Warmth, usage: Usage | None, now: float
+    ) -> None:
+        """What a member found cached: its group may wait for that, and others go on in another way."""
+        missed, changed = warmth.ends(entry, group, usage)
+        if missed:
+            self.notes.append(Note("cache_missed", group, now + warmth.miss_hold, entry))
+            if warmth.miss_hold > 0.0 and group.opened and group.timer is None and group.status is None:
+                warmth.held = True
+                self.timers.set(now + warmth.miss_hold, group)
+        if group.status is None:
+            self.queues.reopen(group)
+        for cap in changed:
+            if cap.owner is not None and cap.owner is not group:
+                self.queues.reopen(cap.owner)
+
+    def spoke(self, entry: Entry) -> None:
+        """The provider has begun to answer: where it leads its group, the others may follow."""
+        group = entry.group
+        if group is not None and group.warmth is not None and group.warmth.spoke(entry):
+            self.queues.reopen(group)
+
     def _settle(
         self, entry: Entry, held: Reservation, usage: Usage | None, failure: Failure | None, now: float
     ) -> None:
         """Correct what it took from its gates; where something came back, others may pass."""
         if usage is not None:
             learn(entry.lane.means or self._means, usage)
-        for gate, turned in settle(entry, held, usage, failure, now):
-            if turned and gate.breaker is not None:
-                opened = gate.breaker.until
-                kind: NoteKind = "circuit_closed" if opened is None else "circuit_opened"
-                self.notes.append(Note(kind, gate, opened))
+        changed, notes = settle(entry, held, usage, failure, now)
+        self.notes += notes
+        for gate in changed:
             self.queues.pools.stir(gate)
+
+    def told(self, entry: Entry, limits: RateLimits, now: float) -> None:
+        """What a response said of its provider's limits."""
+        for gate in () if entry.pool is None else entry.pool.gates:
+            if gate.provider:
+                hear(gate, limits, now)
 
     def _stop(self, entry: Entry) -> None:
         if entry.state is RETURNING:
@@ -392,8 +454,10 @@ class Scheduler:
         else:
             self.unfinished_groups -= 1
             if node.timer is not None:
-                self._settling -= 1
+                self._settling -= not node.opened
                 self.timers.cancel(node)
+            if node.warmth is not None and node.warmth.sharing is not None and node.cap is not None:
+                node.warmth.sharing.leave(node.cap)
             self.queues.close_group(node)
 
     def _leave_group(self, entry: Entry, ended: list[Node], now: float) -> None:
@@ -466,6 +530,10 @@ class Scheduler:
                     self.resume_paused(target, now)
                 else:
                     self.queues.pools.stir(target)
+            elif target.opened:
+                if target.warmth is not None:
+                    target.warmth.held = False
+                self.queues.reopen(target)
             else:
                 self._settling -= 1
                 self._open(target)
@@ -476,7 +544,9 @@ class Scheduler:
     def at_rest(self) -> bool:
         """Whether nothing can go on by itself: what is unfinished waits for an answer or for a caller."""
         stuck = not self.states[PARKED] or self.states[SUSPENDED]
-        return bool(stuck) and not self._settling and not any(self.states[state] for state in _ON_THE_WAY)
+        if not stuck or self._settling or any(self.states[state] for state in _ON_THE_WAY):
+            return False
+        return not (self.states[PAUSED] and any(gate.timer is not None for gate in self._paused_at))
 
     def why(self, entry: Entry) -> WaitReason | None:
         """What holds this job now; None where nothing does: it runs or has ended."""

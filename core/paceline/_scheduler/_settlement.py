@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from ._gates import Note, NoteKind
 from ._meters import Allowance, Meter, Rate, Unit
 
 if TYPE_CHECKING:
@@ -15,20 +16,21 @@ if TYPE_CHECKING:
     from ._gates import Gate, Reservation
     from ._means import Means
 
-__all__ = ["hear", "learn", "settle"]
+__all__ = ["give_back", "hear", "learn", "settle"]
 
 _UNITS: tuple[Unit, ...] = ("input_tokens", "output_tokens", "money")
 
 
 def settle(
     entry: Entry, held: Reservation, usage: Usage | None, failure: Failure | None, now: float
-) -> list[tuple[Gate, bool]]:
-    """Correct what was reserved to what was used; the gates at which something changed for others.
+) -> tuple[list[Gate], list[Note]]:
+    """Correct what was reserved to what was used: where others may pass by that, and what is to be told.
 
-    With each, whether its circuit breaker opened or closed by that.
+    A provider that refused an attempt, or failed it, is believed: its gates wait.
     """
     refused = failure is not None and failure.fault == "limit"
-    changed: dict[Gate, bool] = {}
+    changed: dict[Gate, None] = {}
+    notes: list[Note] = []
     rates: dict[Gate, list[tuple[Rate, float]]] = {}
     for gate, meter, amount in held.items:
         used = (
@@ -37,19 +39,34 @@ def settle(
             else _used(meter, amount, usage, counts_cached=gate.counts_cached)
         )
         if meter.settle(amount, used, now) or isinstance(meter, Allowance):
-            changed[gate] = False
+            changed[gate] = None
         if isinstance(meter, Rate):
             rates.setdefault(gate, []).append((meter, amount))
-    pool = entry.pool
-    for gate in () if pool is None else pool.gates:
-        if gate.breaker is not None and gate.breaker.end(entry, _broken(failure, refused=refused), now):
-            changed[gate] = True
-    if refused and failure is not None and pool is not None:
-        _refuse(pool.gates, held.at, rates, failure, now)
-    elif failure is None and pool is not None:
-        for gate in pool.gates:
+    for gate in () if entry.pool is None else entry.pool.gates:
+        breaker = gate.breaker
+        if breaker is not None and breaker.end(entry, _broken(failure, refused=refused), now):
+            kind: NoteKind = "circuit_closed" if breaker.until is None else "circuit_opened"
+            notes.append(Note(kind, gate, breaker.until))
+            changed[gate] = None
+        if failure is None:
             gate.strikes = 0
-    return list(changed.items())
+    if refused and failure is not None and entry.pool is not None:
+        waiting = _refuse(entry.pool.gates, held.at, rates, failure, now)
+        notes += [Note("rate_limited", gate, gate.hold) for gate in waiting]
+    return list(changed), notes
+
+
+def give_back(entry: Entry, held: Reservation, now: float) -> list[Gate]:
+    """Nothing was done with what was reserved, and nothing learned: where others may pass by that."""
+    changed: dict[Gate, None] = {}
+    for gate, meter, amount in held.items:
+        if meter.settle(amount, 0.0, now) or isinstance(meter, Allowance):
+            changed[gate] = None
+    for gate in () if entry.pool is None else entry.pool.gates:
+        if gate.breaker is not None and gate.breaker.probe is entry:
+            gate.breaker.end(entry, None, now)
+            changed[gate] = None
+    return list(changed)
 
 
 def _broken(failure: Failure | None, *, refused: bool) -> bool | None:
@@ -65,7 +82,7 @@ def _refuse(
     rates: dict[Gate, list[tuple[Rate, float]]],
     failure: Failure,
     now: float,
-) -> None:
+) -> list[Gate]:
     """A provider refused: its gates wait that have rates of their own, or, if none has, the first."""
     concerned = [gate for gate in gates if gate.provider]
     limited = [gate for gate in concerned if gate in rates]
@@ -80,6 +97,7 @@ def _refuse(
         if len(amounts) > 1:  # it did not say which of them it was
             amounts = [min(amounts, key=_fullness)]
         gate.refused(failure.retry_after, since, amounts, now)
+    return limited or concerned[:1]
 
 
 def hear(gate: Gate, limits: RateLimits, now: float) -> None:

@@ -1,4 +1,4 @@
-"""The command line: `paceline run`, `paceline graph`, `paceline demo`, `paceline simulate`."""
+"""The command line: `paceline run`, `plan`, `graph`, `demo`, `compare` and `simulate`."""
 
 from ._app import main as main
 

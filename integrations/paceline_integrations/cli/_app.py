@@ -14,9 +14,11 @@ except ImportError as _error:
     raise ImportError('the command line needs an extra: pip install "paceline[cli]"') from _error
 
 from ._errors import CommandError
+from .compare import compare
 from .demo import demo
 from .graph import graph
 from .interrupts import INTERRUPTED, leave_interrupted
+from .plan import plan
 from .run import run
 from .simulate import simulate
 
@@ -40,7 +42,7 @@ def _help(command: Callable[..., None]) -> str:
     return "\n\n".join(" ".join(each.split()) for each in paragraphs.split("\n\n"))
 
 
-for _command in (run, graph, demo, simulate):
+for _command in (run, plan, graph, demo, compare, simulate):
     app.command(help=_help(_command))(_command)
 
 

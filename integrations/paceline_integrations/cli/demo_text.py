@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from paceline import RunReport, RunTotals
+from paceline_integrations.terminal import savings_table
 
 from .demo_run import QUESTIONS, Measure
 from .documents import MOST_TOKENS, Selection
@@ -74,6 +75,11 @@ def print_comparison(console: Console, groups: Measure, at_once: Measure | None 
     console.print()
     if at_once is not None:
         console.print(_verdict(groups.report.totals, at_once.report.totals), highlight=False)
+    savings = groups.report.savings()
+    if savings.totals.worth_telling:
+        console.print(Text("\nWhat the groups saved", style="bold"))
+        console.print(savings_table(savings))
+        console.print()
     if groups.server is not None:
         console.print(_AFTERWORD, style="dim", highlight=False)
 

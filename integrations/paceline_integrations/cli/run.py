@@ -78,6 +78,14 @@ def run(
             rich_help_panel=_WORK,
         ),
     ] = None,
+    savings_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY",
+            help="Tell what was saved for each value of that key in the groups' metadata, too.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
     json: Annotated[
         bool,
         typer.Option(
@@ -122,6 +130,7 @@ def run(
         "release": release,
         "in_flight": in_flight,
         "retries": retries,
+        "savings_by": savings_by,
         "PACELINE_JSON": json or None,
         "log_level": log_level,
         "log_json": log_json or None,

@@ -8,7 +8,18 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from paceline import Engine, Group, GroupPolicy, Handle, JobResult, RunReport, RunTally, Snapshot
+from paceline import (
+    Engine,
+    Group,
+    GroupPolicy,
+    Handle,
+    JobResult,
+    RunReport,
+    RunTally,
+    Savings,
+    SavingsTally,
+    Snapshot,
+)
 
 from ._errors import CommandError
 from .groups_file import GroupLine, GroupsFile
@@ -57,7 +68,14 @@ class GroupsRun:
     """
 
     def __init__(
-        self, engine: Engine, groups: GroupsFile, results: ResultsWriter, policy: GroupPolicy, *, keep: bool
+        self,
+        engine: Engine,
+        groups: GroupsFile,
+        results: ResultsWriter,
+        policy: GroupPolicy,
+        *,
+        keep: bool,
+        savings: SavingsTally | None = None,
     ) -> None:
         self._engine = engine
         self._groups = groups
@@ -67,6 +85,7 @@ class GroupsRun:
         self._slots = 1
         self._begun = self._seconds = 0.0
         self.tally = RunTally(keep_tasks=keep)
+        self._savings = SavingsTally(keep_groups=False) if savings is None else savings
         self.snapshot: Snapshot | None = None
 
     @property
@@ -79,6 +98,10 @@ class GroupsRun:
         report = self._shares.add_to(self.tally.report(self.snapshot))
         totals = report.totals.model_copy(update={"seconds": self._seconds})
         return report.model_copy(update={"totals": totals})
+
+    def savings(self) -> Savings:
+        """Tell what prefix caches saved so far."""
+        return self._savings.savings()
 
     async def main(self) -> bool:
         """Run every group; true when all is done.
@@ -147,6 +170,7 @@ class GroupsRun:
             written.add(result.id)
             self._results.add(first_job + _place(group, result), result)
             self.tally.add(result)
+            self._savings.add(result)
             room.give_back(jobs=1)
 
         try:
@@ -161,6 +185,7 @@ class GroupsRun:
                     take(await handle.wait())
             raise
         finally:
+            self._savings.settle(group.name)
             room.give_back(lines=1)
 
 

@@ -20,6 +20,7 @@ from paceline import (
     LoggingSink,
     RetryPolicy,
     RunReport,
+    SavingsTally,
     Sink,
     TaskReport,
 )
@@ -37,6 +38,8 @@ from .summary import print_summary
 __all__ = ["run_file"]
 
 _TROUBLES = 10
+_GROUPS_TOLD = 10_000
+"""Of how many groups at most it is kept what each saved: of more, sums only."""
 _ENGINE_GRACE = GRACE - 2.0
 """Leaves time, of what an interrupted process has, for the results to be put in order and the log closed."""
 
@@ -60,7 +63,8 @@ def run_file(path: Path, flags: dict[str, Any]) -> int:
         results = _Results(_writer(settings, groups, stack, screen, stdout))
         policy = GroupPolicy(release=settings.release, in_flight=settings.in_flight)
         engine = _engine(settings, groups, executor)
-        run = GroupsRun(engine, groups, results, policy, keep=settings.json_report)
+        savings = SavingsTally(by=settings.savings_by, keep_groups=groups.groups <= _GROUPS_TOLD)
+        run = GroupsRun(engine, groups, results, policy, keep=settings.json_report, savings=savings)
         with _progress(run, screen):
             interrupted = run_until_interrupted(run.main) is None
         results.finish()
@@ -182,7 +186,7 @@ def _tell(
         console = Console(stderr=True) if settings.out is None else Console(file=stdout)
         if interrupted:
             console.print("interrupted", style="bold yellow")
-        print_summary(console, report, troubles, missing=missing)
+        print_summary(console, report, troubles, missing=missing, savings=run.savings())
         if settings.out is not None:
             console.print(f"results in {settings.out}", style="dim", soft_wrap=True, highlight=False)
     return _code(report, missing, interrupted)

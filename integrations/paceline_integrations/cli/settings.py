@@ -36,6 +36,7 @@ class RunSettings(BaseSettings):
     release: Literal["first_token", "complete"] = "first_token"
     in_flight: Count | None = None
     retries: Annotated[int, Field(ge=0)] = 0
+    savings_by: Annotated[str | None, Field(min_length=1)] = None
     overwrite: bool = False
     json_report: Annotated[bool, Field(validation_alias="PACELINE_JSON")] = False
     log_level: LogLevel = "warning"

@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from paceline import RunReport, RunTotals, TaskReport
+from paceline import RunReport, RunTotals, Savings, TaskReport
+from paceline_integrations.terminal import savings_table
 
 __all__ = ["amount", "duration", "lanes_table", "print_summary"]
 
@@ -46,8 +47,15 @@ def lanes_table(report: RunReport, *, most: int = 20) -> Table:
     return table
 
 
-def print_summary(console: Console, report: RunReport, troubles: list[TaskReport], *, missing: int) -> None:
-    """Tell how a run ended: counts, time, tokens, shares, and its first troubles."""
+def print_summary(
+    console: Console,
+    report: RunReport,
+    troubles: list[TaskReport],
+    *,
+    missing: int,
+    savings: Savings | None = None,
+) -> None:
+    """Tell how a run ended: counts, time, tokens, shares, what caches saved, and its first troubles."""
     totals = report.totals
     for task in troubles:
         console.print(_trouble(task))
@@ -61,6 +69,10 @@ def print_summary(console: Console, report: RunReport, troubles: list[TaskReport
         console.print(lanes_table(report))
         if any(lane.share_while_waiting is not None for lane in report.lanes.values()):
             console.print(Text("due and share: while other lanes had jobs waiting too", style="dim"))
+    if savings is not None and savings.totals.worth_telling:
+        console.print()
+        console.print(savings_table(savings))
+        console.print()
 
 
 def _headline(totals: RunTotals, missing: int) -> Text:

@@ -39,6 +39,15 @@ def test_it_shows_what_groups_save_as_measured_twice(paceline: Call, texts: Path
     same, as_many = numbers(ended.out, "prompt tokens")
     assert same == as_many
     assert "Only the answers are made up." in ended.out
+    said = " ".join(ended.out.split())
+    found = re.search(
+        r"prompt ([\d,]+) tokens: .* best possible (\d+)%\), cost (0\.\d+) of a cold fan-out", said
+    )
+    assert found is not None
+    assert int(found[1].replace(",", "")) == same
+    assert float(found[3]) < 0.5
+    rows = [line.split() for line in ended.out.splitlines() if re.match(r"  \d\.md ", line)]
+    assert [row[:2] for row in rows] == [["0.md", "6"], ["1.md", "6"], ["2.md", "6"]]
 
 
 def test_a_folder_without_text_is_one_clear_line(paceline: Call, tmp_path: Path) -> None:

@@ -47,9 +47,28 @@ def test_the_summary_tells_counts_tokens_and_shares(paceline: Call, write: Write
     assert "failed c/follower/0 ValueError: no such page" in ended.out
     assert "4 done, 1 failed in " in ended.out
     assert "prompt tokens 500 · cached 360 (72%) · evaluated 140 · answered 35 · 5 requests" in ended.out
-    lanes = [line.split()[:3] for line in ended.out.splitlines() if "batch" in line or "default" in line]
-    assert sorted(lanes) == [["batch", "3", "3"], ["default", "1", "2"]]
+    lanes = [line.split()[:3] for line in ended.out.splitlines() if len(line.split()) == 5]
+    assert sorted(lanes[1:]) == [["batch", "3", "3"], ["default", "1", "2"]]
+    assert "prompt 500 tokens: 360 from the cache (72%; best possible 72%), cost 0.35 of a cold fan-out" in (
+        " ".join(ended.out.split())
+    )
     assert ended.out.splitlines()[-1] == "results in r.jsonl"
+
+
+def test_the_summary_tells_what_each_group_and_tenant_saved(paceline: Call, write: Write) -> None:
+    write(
+        [
+            {"group": "a", "primer": "read", "followers": ["x", "y"], "metadata": {"tenant": "acme"}},
+            {"group": "b", "primer": "read", "followers": ["x"]},
+        ]
+    )
+    ended = paceline(
+        "run", "groups.jsonl", "--executor", "jobs:echo", "--out", "r.jsonl", "--savings-by", "tenant"
+    )
+    told = [line.split() for line in ended.out.splitlines() if line.startswith("  ")]
+    rows = {" ".join(words[:-7]): words[-7:] for words in told}
+    assert rows["a"] == rows["acme"] == ["3", "300", "180", "120", "60%", "60%", "0.46"]
+    assert rows["b"] == rows["no tenant"] == ["2", "200", "90", "110", "45%", "45%", "0.59"]
 
 
 def test_json_prints_the_report_alone(paceline: Call, write: Write) -> None:

@@ -1,6 +1,7 @@
 """Why a job is not running now, through `handle.waiting` and `snapshot()`: one test for every kind."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, get_args
 
 import pytest
@@ -12,6 +13,7 @@ from paceline import (
     Job,
     JobContext,
     Lane,
+    PrefixCache,
     RetryPolicy,
     Suspend,
     WaitReason,
@@ -35,6 +37,17 @@ class Work:
             return await job.payload(ctx)
         await asyncio.sleep(job.payload)
         return None
+
+
+class Slow:
+    """Takes nine seconds to make a prefix cache."""
+
+    def fingerprint(self, payload: object, context: Mapping[str, Any]) -> str:
+        return f"prefix {payload}"
+
+    async def create(self, payload: object, context: Mapping[str, Any]) -> str:
+        await nine_seconds()
+        return "handle"
 
 
 async def nine_seconds() -> None:
@@ -62,6 +75,11 @@ async def scenario(kind: WaitKind, engine: Engine) -> tuple[Handle, WaitReason]:
         case "lock":
             await engine.submit(5, lock="user:7")
             return await engine.submit(1, lock="user:7"), WaitReason("lock", "user:7")
+        case "cache":
+            group = await engine.submit_group("g", primer=2, followers=[1], cache=PrefixCache(Slow()))
+            assert group.primer is not None
+            assert seen(engine, group.primer) == WaitReason("cache", "prefix 2")
+            return group.followers[0], WaitReason("cache", "prefix 2")
         case "release" | "settle":
             policy = GroupPolicy(settle=7.0)
             group = await engine.submit_group("g", primer=2, followers=[1], policy=policy)

@@ -1,0 +1,253 @@
+"""What each job has to pass before it starts: the gates of its engine, lane, group, tags and resources.
+
+Everything that is limited is a gate of the scheduler's, made here from `Limits` and `Budget`, by name. A job
+passes the gate of the whole engine, those of its lane and group, of the budgets that its tags come under, and
+of the *resources* that it uses: its executor, the models and keys that its executor names, and those that its
+submitter names. Where nothing is limited there is no gate, and none of this costs anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ._checks import instance
+from ._errors import UnknownName
+from ._limits import Budget, Limits
+from ._prices import price_of
+from ._scheduler import Allowance, Breaker, Gate, Pool, Rate, Sharing, Unit
+from ._usage import Cost, Usage
+
+if TYPE_CHECKING:
+    from ._executors import Bound
+    from ._job import Job
+    from ._policies import Lane
+    from ._record import Record
+    from ._scheduler import Scheduler
+    from ._settings import Settings
+
+__all__ = ["WHOLE", "Admission", "limits_by_name"]
+
+WHOLE = "*"
+"""The name under which limits hold for the whole engine."""
+
+_RATES: tuple[tuple[Unit, str, str], ...] = (
+    ("requests", "requests_per_minute", "requests per minute"),
+    ("tokens", "tokens_per_minute", "tokens per minute"),
+    ("input_tokens", "input_tokens_per_minute", "input tokens per minute"),
+    ("output_tokens", "output_tokens_per_minute", "output tokens per minute"),
+)
+
+
+class Admission:
+    """The gates of one run, and the way from a job to those that it passes."""
+
+    def __init__(self, settings: Settings, scheduler: Scheduler) -> None:
+        self._settings = settings
+        self._scheduler = scheduler
+        self._pools = scheduler.queues.pools
+        self.gates: dict[str, Gate] = {}
+        """By the name of the resource; `*` is the whole engine."""
+        self.lanes: dict[str, Gate] = {}
+        self.tags: dict[tuple[str, Any], Gate] = {}
+        """Of budgets that hold for each value of a key in the metadata, by budget and value."""
+        self._by_tag = [budget for budget in settings.budgets if budget.by is not None]
+        self._found: dict[tuple[str | None, tuple[str, ...], str | None], tuple[Gate, ...]] = {}
+        self._sharing: dict[str, Sharing] = {}
+        self._estimates: bool = settings.costs.in_tokens
+        whole = [budget for budget in settings.budgets if budget.by is None]
+        if whole:
+            self._gate(WHOLE, settings.limits.get(WHOLE), whole, provider=False)
+        for name, limits in settings.limits.items():
+            if name not in self.gates:
+                self._gate(name, limits, (), provider=name != WHOLE)
+        for lane in settings.lanes:
+            self.set_lane(lane)
+        self._note_units(self._by_tag)
+
+    # Making gates.
+
+    def _gate(self, name: str, limits: Limits | None, budgets: Sequence[Budget], *, provider: bool) -> Gate:
+        gate = self.gates[name] = Gate("the engine" if name == WHOLE else name, provider=provider)
+        self.set(gate, limits, budgets)
+        return gate
+
+    def set(self, gate: Gate, limits: Limits | None, budgets: Sequence[Budget]) -> None:
+        """Give a gate what limits it; what was there before and stays keeps its level."""
+        before = {(meter.label, meter.unit): meter for meter in gate.meters}
+        meters = [*_rates(limits), *_allowances(budgets)]
+        gate.meters = tuple(_carried(before.get((meter.label, meter.unit)), meter) for meter in meters)
+        gate.capacity = None if limits is None else limits.concurrency
+        gate.counts_cached = limits is None or limits.cached_tokens_count
+        breaker = None if limits is None else limits.breaker
+        if breaker is None:
+            gate.breaker = None
+        elif gate.breaker is None:
+            gate.breaker = Breaker(breaker.failures, breaker.cooldown)
+        else:
+            gate.breaker.failures, gate.breaker.cooldown = breaker.failures, breaker.cooldown
+        if limits is not None and limits.counts_tokens:
+            self._estimates = True
+        self._note_units(budgets)
+
+    def _note_units(self, budgets: Sequence[Budget]) -> None:
+        self._estimates = self._estimates or bool(budgets)
+
+    def set_lane(self, lane: Lane) -> None:
+        """Give a lane its limits and budget; without any it has no gate."""
+        gate = self.lanes.get(lane.name)
+        limits = lane.limits
+        if limits is None and lane.budget is None:
+            if gate is not None:
+                self.set(gate, None, ())
+            return
+        if gate is None:
+            gate = self.lanes[lane.name] = Gate(f"lane {lane.name}")
+            self._found.clear()
+        self.set(gate, limits, () if lane.budget is None else (lane.budget,))
+
+    def group_gate(self, name: str, budget: Budget | None) -> Gate | None:
+        """The gate of a group that has a budget."""
+        if budget is None:
+            return None
+        gate = Gate(f"group {name}")
+        self.set(gate, None, (budget,))
+        return gate
+
+    def sharing(self, resource: str) -> Sharing:
+        """What its groups have learnt of a resource's cache."""
+        return self._sharing.setdefault(resource, Sharing())
+
+    # The way from a job to its gates.
+
+    @property
+    def limits_any(self) -> bool:
+        """Whether anything is limited, by what was said so far."""
+        return bool(self.gates or self.lanes or self._by_tag)
+
+    def asks(self, bound: Bound, resources: tuple[str, ...]) -> bool:
+        """Whether a job that runs with this may have a gate to pass: the cheap question before `pool`."""
+        return self.limits_any or bool(bound.resources or resources)
+
+    def pool(
+        self,
+        bound: Bound,
+        resources: tuple[str, ...],
+        lane: str,
+        metadata: Mapping[str, Any],
+        group: Gate | None = None,
+    ) -> Pool | None:
+        """Where a job queues that runs with this; None where nothing limits it.
+
+        Raises:
+            UnknownName: if a resource that the submitter names has no limits.
+        """
+        if not (group or self.asks(bound, resources)):
+            return None
+        key = (bound.name, bound.resources + resources, lane if lane in self.lanes else None)
+        gates = self._found.get(key)
+        if gates is None:
+            gates = self._found[key] = tuple(self._find(bound, resources, lane))
+        if self._by_tag:
+            gates = (*gates, *self._tagged(metadata))
+        if group is not None:
+            gates = (*gates, group)
+        return self._pools.of(gates) if gates else None
+
+    def _find(self, bound: Bound, resources: tuple[str, ...], lane: str) -> Iterable[Gate]:
+        for name in resources:
+            if name not in self.gates:
+                raise UnknownName(
+                    "resource", name, self.gates, f"give it limits: Engine(limits={{{name!r}: Limits(...)}})"
+                )
+        if WHOLE in self.gates:
+            yield self.gates[WHOLE]
+        if lane in self.lanes:
+            yield self.lanes[lane]
+        names = [bound.name] if bound.name in self.gates else []
+        for name in dict.fromkeys((*names, *bound.resources, *resources)):
+            if name != WHOLE:
+                yield self.gates.get(name) or self._gate(name, None, (), provider=True)
+
+    def _tagged(self, metadata: Mapping[str, Any]) -> Iterable[Gate]:
+        for budget in self._by_tag:
+            value = metadata.get(budget.by) if budget.by is not None else None
+            if value is None:
+                continue
+            key = (budget.name, value)
+            gate = self.tags.get(key)
+            if gate is None:
+                gate = self.tags[key] = Gate(f"{budget.by} {value}")
+                self.set(gate, None, (budget,))
+            yield gate
+
+    # What jobs use.
+
+    def demand(self, job: Job, bound: Bound, resources: tuple[str, ...]) -> Cost | None:
+        """What a job is expected to use; None where nobody asks."""
+        if not self._estimates:
+            return None
+        cost = self._settings.estimator.cost(job, bound.estimate)
+        if cost.money is None and self._settings.prices and cost.output_tokens is not None:
+            usage = Usage(input_tokens=cost.input_tokens, output_tokens=cost.output_tokens)
+            for name in (*bound.resources, *resources):
+                price = price_of(self._settings.prices, name)
+                if price is not None:
+                    return replace(cost, money=price.money(usage))
+        return cost
+
+    def priced(self, usage: Usage, record: Record) -> Usage:
+        """The same, with what it cost where a price is known and the provider did not say."""
+        prices = self._settings.prices
+        if not prices or usage.money is not None:
+            return usage
+        bound = record.bound
+        names = (usage.model,) if usage.model is not None else () if bound is None else bound.resources
+        for name in names:
+            price = price_of(prices, name)
+            if price is not None:
+                return replace(usage, money=price.money(usage))
+        return usage
+
+
+def limits_by_name(limits: Limits | Mapping[str, Limits] | None) -> dict[str, Limits]:
+    """What `Engine(limits=)` says, by name."""
+    if limits is None:
+        return {}
+    if isinstance(limits, Limits):
+        return {WHOLE: limits}
+    if not isinstance(limits, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # user code, often untyped
+        raise TypeError(f"Engine: limits must be Limits, or a mapping of names to Limits, not {limits!r}")
+    for name, each in limits.items():
+        instance("Engine", f"limits of {name!r}", each, Limits, "write Limits(requests_per_minute=...)")
+    return dict(limits)
+
+
+def _rates(limits: Limits | None) -> Iterable[Rate]:
+    for unit, field, label in _RATES if limits is not None else ():
+        per_minute = getattr(limits, field)
+        if per_minute is not None and limits is not None:
+            yield Rate(unit, label, per_minute, limits.burst)
+
+
+def _allowances(budgets: Iterable[Budget]) -> Iterable[Allowance]:
+    for budget in budgets:
+        units: tuple[tuple[Unit, float | None], ...] = (("tokens", budget.tokens), ("money", budget.money))
+        for unit, size in units:
+            if size is not None:
+                yield Allowance(
+                    unit,
+                    budget.name,
+                    size,
+                    period=budget.period,
+                    on_exhausted=budget.on_exhausted,
+                )
+
+
+def _carried(old: Any, new: Any) -> Any:
+    """The old meter, set to what the new one says, if there was one of the kind."""
+    if old is None:
+        return new
+    old.become(new)
+    return old

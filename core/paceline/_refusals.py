@@ -1,0 +1,40 @@
+"""Jobs that a limit or budget will never let go: they end, and say why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ._errors import BudgetExhausted, LimitExceeded, PacelineError
+from ._scheduler import Allowance
+from ._stopping import cancel_everything
+
+if TYPE_CHECKING:
+    from ._record import Record
+    from ._run import Run
+    from ._scheduler import Block
+
+__all__ = ["refuse", "refuse_at_once"]
+
+
+def refuse_at_once(run: Run, record: Record) -> None:
+    """End a job that was just accepted if it is already certain that it can never go."""
+    block = run.scheduler.never(record)
+    if block is not None:
+        refuse(run, record, block)
+
+
+def refuse(run: Run, record: Record, block: Block) -> None:
+    """End a job that needs more than there is or will be; where its budget says so, and all others too."""
+    meter = block.meter
+    assert meter is not None
+    what = block.what
+    error: PacelineError
+    if block.kind == "exceeds":
+        error = LimitExceeded(what, block.amount, meter.most)
+    else:
+        error = BudgetExhausted(what, block.amount, meter.level)
+    record.error = error
+    run.settling.settle(run.scheduler.end(record, "failed", run.loop.time()))
+    if block.kind == "exhausted" and isinstance(meter, Allowance) and meter.on_exhausted == "cancel_run":
+        run.draining = True
+        cancel_everything(run, f"the run is over: {what} is exhausted")
