@@ -66,6 +66,7 @@ from ._rate_limits import (
     RateLimits as RateLimits,
     parse_rate_limits as parse_rate_limits,
 )
+from ._resources import BudgetHandle as BudgetHandle, ResourceHandle as ResourceHandle
 from ._scheduler import WaitReason as WaitReason
 from ._streams import Stream as Stream
 from ._usage import Cost as Cost, Failure as Failure, Usage as Usage
@@ -135,6 +136,7 @@ __all__ = [
     "AttemptTimeout",
     "Budget",
     "BudgetExhausted",
+    "BudgetHandle",
     "BuildError",
     "CacheEntry",
     "CacheFailed",
@@ -211,6 +213,7 @@ __all__ = [
     "RateLimits",
     "Registry",
     "ReplyRefused",
+    "ResourceHandle",
     "RetryPolicy",
     "Role",
     "RunAgain",

@@ -8,13 +8,14 @@ submitter names. Where nothing is limited there is no gate, and none of this cos
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ._checks import instance
 from ._errors import UnknownName
 from ._limits import Budget, Limits
+from ._policies import Lane
 from ._prices import price_of
 from ._scheduler import Allowance, Breaker, Gate, Pool, Rate, Sharing, Unit
 from ._usage import Cost, Usage
@@ -22,7 +23,6 @@ from ._usage import Cost, Usage
 if TYPE_CHECKING:
     from ._executors import Bound
     from ._job import Job
-    from ._policies import Lane
     from ._record import Record
     from ._scheduler import Scheduler
     from ._settings import Settings
@@ -43,8 +43,9 @@ _RATES: tuple[tuple[Unit, str, str], ...] = (
 class Admission:
     """The gates of one run, and the way from a job to those that it passes."""
 
-    def __init__(self, settings: Settings, scheduler: Scheduler) -> None:
+    def __init__(self, settings: Settings, scheduler: Scheduler, now: Callable[[], float]) -> None:
         self._settings = settings
+        self._now = now
         self._scheduler = scheduler
         self._pools = scheduler.queues.pools
         self.gates: dict[str, Gate] = {}
@@ -52,26 +53,52 @@ class Admission:
         self.lanes: dict[str, Gate] = {}
         self.tags: dict[tuple[str, Any], Gate] = {}
         """Of budgets that hold for each value of a key in the metadata, by budget and value."""
-        self._by_tag = [budget for budget in settings.budgets if budget.by is not None]
+        self._lane_settings: dict[str, Lane] = {}
+        self.limits: dict[str, Limits | None] = dict(settings.limits)
+        """By the name of the resource, as they are now."""
+        self.budgets: dict[str, Budget] = {budget.name: budget for budget in settings.budgets}
+        """The engine's, by name, as they are now."""
+        self._tagged_by: bool = any(budget.by is not None for budget in settings.budgets)
         self._found: dict[tuple[str | None, tuple[str, ...], str | None], tuple[Gate, ...]] = {}
         self._sharing: dict[str, Sharing] = {}
         self._estimates: bool = settings.costs.in_tokens
-        whole = [budget for budget in settings.budgets if budget.by is None]
-        if whole:
-            self._gate(WHOLE, settings.limits.get(WHOLE), whole, provider=False)
-        for name, limits in settings.limits.items():
+        if self._whole():
+            self._gate(WHOLE)
+        for name in settings.limits:
             if name not in self.gates:
-                self._gate(name, limits, (), provider=name != WHOLE)
+                self._gate(name)
+        self._estimates = self._estimates or self._tagged_by
         for lane in settings.lanes:
             self.set_lane(lane)
-        self._note_units(self._by_tag)
 
     # Making gates.
 
-    def _gate(self, name: str, limits: Limits | None, budgets: Sequence[Budget], *, provider: bool) -> Gate:
-        gate = self.gates[name] = Gate("the engine" if name == WHOLE else name, provider=provider)
-        self.set(gate, limits, budgets)
+    def _whole(self) -> tuple[Budget, ...]:
+        """The budgets that hold for the whole engine."""
+        return tuple(budget for budget in self.budgets.values() if budget.by is None)
+
+    def _gate(self, name: str) -> Gate:
+        gate = self.gates[name] = Gate("the engine" if name == WHOLE else name, provider=name != WHOLE)
+        self.set(gate, self.limits.get(name), self._whole() if name == WHOLE else ())
         return gate
+
+    def limit(self, name: str, limits: Limits | None) -> None:
+        """Give a resource other limits."""
+        self.limits[name] = limits
+        self.change(self.gates[name], limits, self._whole() if name == WHOLE else ())
+
+    def change_budget(self, budget: Budget) -> None:
+        """Give a budget of the engine other amounts."""
+        self.budgets[budget.name] = budget
+        if budget.by is None:
+            self.change(self.gates[WHOLE], self.limits.get(WHOLE), self._whole())
+        for (name, _), gate in self.tags.items():
+            if name == budget.name:
+                self.change(gate, None, (budget,))
+
+    def budget_gate(self, name: str, tag: Any) -> Gate | None:
+        """The gate at which a budget of the engine is kept; None where a tag has not been met yet."""
+        return self.gates[WHOLE] if self.budgets[name].by is None else self.tags.get((name, tag))
 
     def set(self, gate: Gate, limits: Limits | None, budgets: Sequence[Budget]) -> None:
         """Give a gate what limits it; what was there before and stays keeps its level."""
@@ -87,25 +114,31 @@ class Admission:
             gate.breaker = Breaker(breaker.failures, breaker.cooldown)
         else:
             gate.breaker.failures, gate.breaker.cooldown = breaker.failures, breaker.cooldown
-        if limits is not None and limits.counts_tokens:
+        if budgets or (limits is not None and limits.counts_tokens):
             self._estimates = True
-        self._note_units(budgets)
-
-    def _note_units(self, budgets: Sequence[Budget]) -> None:
-        self._estimates = self._estimates or bool(budgets)
 
     def set_lane(self, lane: Lane) -> None:
         """Give a lane its limits and budget; without any it has no gate."""
+        self._lane_settings[lane.name] = lane
         gate = self.lanes.get(lane.name)
         limits = lane.limits
         if limits is None and lane.budget is None:
             if gate is not None:
-                self.set(gate, None, ())
+                self.change(gate, None, ())
             return
         if gate is None:
             gate = self.lanes[lane.name] = Gate(f"lane {lane.name}")
             self._found.clear()
-        self.set(gate, limits, () if lane.budget is None else (lane.budget,))
+        self.change(gate, limits, () if lane.budget is None else (lane.budget,))
+
+    def lane_settings(self, name: str) -> Lane:
+        """What was said of a lane."""
+        return self._lane_settings.get(name) or Lane(name)
+
+    def change(self, gate: Gate, limits: Limits | None, budgets: Sequence[Budget]) -> None:
+        """Give a gate other limits; what waits at it is looked at again."""
+        self.set(gate, limits, budgets)
+        self._scheduler.gate_changed(gate, self._now())
 
     def group_gate(self, name: str, budget: Budget | None) -> Gate | None:
         """The gate of a group that has a budget."""
@@ -124,7 +157,7 @@ class Admission:
     @property
     def limits_any(self) -> bool:
         """Whether anything is limited, by what was said so far."""
-        return bool(self.gates or self.lanes or self._by_tag)
+        return bool(self.gates or self.lanes or self._tagged_by)
 
     def asks(self, bound: Bound, resources: tuple[str, ...]) -> bool:
         """Whether a job that runs with this may have a gate to pass: the cheap question before `pool`."""
@@ -149,7 +182,7 @@ class Admission:
         gates = self._found.get(key)
         if gates is None:
             gates = self._found[key] = tuple(self._find(bound, resources, lane))
-        if self._by_tag:
+        if self._tagged_by:
             gates = (*gates, *self._tagged(metadata))
         if group is not None:
             gates = (*gates, group)
@@ -168,11 +201,11 @@ class Admission:
         names = [bound.name] if bound.name in self.gates else []
         for name in dict.fromkeys((*names, *bound.resources, *resources)):
             if name != WHOLE:
-                yield self.gates.get(name) or self._gate(name, None, (), provider=True)
+                yield self.gates.get(name) or self._gate(name)
 
     def _tagged(self, metadata: Mapping[str, Any]) -> Iterable[Gate]:
-        for budget in self._by_tag:
-            value = metadata.get(budget.by) if budget.by is not None else None
+        for budget in self.budgets.values():
+            value = None if budget.by is None else metadata.get(budget.by)
             if value is None:
                 continue
             key = (budget.name, value)

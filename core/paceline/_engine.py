@@ -25,6 +25,7 @@ from ._middleware import Middleware, MiddlewareStack, Scope
 from ._options import GroupOptions, Options, SubmitOptions
 from ._policies import GroupPolicy, Lane, RetryPolicy
 from ._replies import reply
+from ._resources import BudgetHandle, ResourceHandle, budget_handle, resource_handle
 from ._run import Run
 from ._settings import Settings
 from ._watchdog import Watchdog
@@ -297,15 +298,37 @@ class Engine:
     # Lanes, questions, and looking.
 
     def lane(
-        self, name: str, *, weight: float | Unset = UNSET, max_running: int | Unset | None = UNSET
+        self,
+        name: str,
+        *,
+        weight: float | Unset = UNSET,
+        max_running: int | Unset | None = UNSET,
+        limits: Limits | Unset | None = UNSET,
+        budget: Budget | Unset | None = UNSET,
     ) -> LaneHandle:
         """Get a lane; with settings, create it or change it.
 
         Raises:
             UnknownName: without settings, if there is no such lane.
-            ValueError: if a setting is out of range.
+            ValueError, TypeError: if a setting is out of range or of the wrong kind.
         """
-        return lane_handle(self._open("lane"), name, weight, max_running)
+        return lane_handle(self._open("lane"), name, weight, max_running, limits, budget)
+
+    def resource(self, name: str) -> ResourceHandle:
+        """Get what is limited by name (a model, an executor; `"*"`: the engine), to look at or to change.
+
+        Raises:
+            UnknownName: if nothing of that name has limits or was used.
+        """
+        return resource_handle(self._open("resource"), name)
+
+    def budget(self, name: str = "budget") -> BudgetHandle:
+        """Get a budget of the engine, to look at or to change.
+
+        Raises:
+            UnknownName: if the engine has no budget of that name.
+        """
+        return budget_handle(self._open("budget"), name)
 
     def group(self, name: str) -> Group:
         """Get an unfinished group by its name, to look at or to cancel.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, final
 
 from ._errors import UnknownName
+from ._limits import Budget, Limits
 from ._policies import Lane
 
 if TYPE_CHECKING:
@@ -47,25 +48,50 @@ class LaneHandle:
         return self._lane.capacity
 
     @property
+    def limits(self) -> Limits | None:
+        """What else limits its jobs, all together."""
+        return self._run.admission.lane_settings(self.name).limits
+
+    @property
+    def budget(self) -> Budget | None:
+        """What they may spend."""
+        return self._run.admission.lane_settings(self.name).budget
+
+    @property
     def closed(self) -> bool:
         """Whether it takes no more jobs."""
         return self._lane.closed
 
-    def update(self, *, weight: float | Unset = UNSET, max_running: int | Unset | None = UNSET) -> None:
+    def update(
+        self,
+        *,
+        weight: float | Unset = UNSET,
+        max_running: int | Unset | None = UNSET,
+        limits: Limits | Unset | None = UNSET,
+        budget: Budget | Unset | None = UNSET,
+    ) -> None:
         """Change what is given, from now on; jobs that run are left alone.
 
+        A larger budget lets go on what waits for it. Limits and a budget for a lane that had neither hold for
+        jobs that are submitted from then on.
+
         Raises:
-            ValueError: if the weight is not a positive finite number or the cap is below 1.
+            ValueError, TypeError: if the weight is not a positive finite number, the cap below 1, or the
+                limits or budget are none.
         """
         run, lane = self._run, self._lane
         run.check("lane.update")
+        before = run.admission.lane_settings(lane.label)
         wanted = Lane(
             lane.label,
             lane.weight if isinstance(weight, Unset) else weight,
             lane.capacity if isinstance(max_running, Unset) else max_running,
+            before.limits if isinstance(limits, Unset) else limits,
+            before.budget if isinstance(budget, Unset) else budget,
         )
         # If it was closed and is forgotten, this makes another one.
         self._lane = lane = run.scheduler.set_lane(wanted.name, wanted.weight, wanted.max_running)
+        run.admission.set_lane(wanted)
         lane.closed = False
         if run.history is not None:
             run.history.lane_changed(lane)
@@ -81,26 +107,38 @@ class LaneHandle:
 
 
 def lane_handle(
-    run: Run, name: str, weight: float | Unset = UNSET, max_running: int | Unset | None = UNSET
+    run: Run,
+    name: str,
+    weight: float | Unset = UNSET,
+    max_running: int | Unset | None = UNSET,
+    limits: Limits | Unset | None = UNSET,
+    budget: Budget | Unset | None = UNSET,
 ) -> LaneHandle:
     """Get a lane; with settings, create or change it."""
     run.check("engine.lane")
     lanes = run.scheduler.lanes
     lane = lanes.get(name)
-    if isinstance(weight, Unset) and isinstance(max_running, Unset):
+    if all(isinstance(setting, Unset) for setting in (weight, max_running, limits, budget)):
         if lane is None:
             raise UnknownName("lane", name, lanes, f"create it with engine.lane({name!r}, weight=1.0)")
         return LaneHandle(run, lane)
     if lane is None:
-        wanted = Lane(
-            name,
-            1.0 if isinstance(weight, Unset) else weight,
-            None if isinstance(max_running, Unset) else max_running,
-        )
+        wanted = Lane(name)  # refused names are refused before there is anything of it
         lane = run.scheduler.set_lane(wanted.name, wanted.weight, wanted.max_running)
-        if run.history is not None:
-            run.history.lane_changed(lane)
-        return LaneHandle(run, lane)
-    handle = LaneHandle(run, lane)
-    handle.update(weight=weight, max_running=max_running)
+        try:
+            return _updated(LaneHandle(run, lane), weight, max_running, limits, budget)
+        except BaseException:
+            run.scheduler.drop_lane(lane)
+            raise
+    return _updated(LaneHandle(run, lane), weight, max_running, limits, budget)
+
+
+def _updated(
+    handle: LaneHandle,
+    weight: float | Unset,
+    max_running: int | Unset | None,
+    limits: Limits | Unset | None,
+    budget: Budget | Unset | None,
+) -> LaneHandle:
+    handle.update(weight=weight, max_running=max_running, limits=limits, budget=budget)
     return handle

@@ -86,7 +86,7 @@ class Run:
         self._due_at = 0.0
         self.room: Room = Room(self, settings.max_pending)
         self.settling: Settling = Settling(self)
-        self.admission: Admission = Admission(settings, self.scheduler)
+        self.admission: Admission = Admission(settings, self.scheduler, self.loop.time)
         self.intake: Intake = Intake(self)
         for lane in settings.lanes:
             self.scheduler.set_lane(lane.name, lane.weight, lane.max_running)

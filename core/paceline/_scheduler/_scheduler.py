@@ -221,6 +221,11 @@ class Scheduler:
                     return Block(gate, "exceeds", math.inf, meter, amount)
         return None
 
+    def gate_changed(self, gate: Gate, now: float) -> None:
+        """Other limits hold at a gate: what waits there is looked at again."""
+        self.resume_paused(gate, now)
+        self.queues.pools.stir(gate)
+
     def resume_paused(self, gate: Gate, now: float) -> None:
         """A budget may have something again: who waits for it has another turn, in the order of before."""
         ready = [entry for entry in gate.paused if entry.state is PAUSED]
