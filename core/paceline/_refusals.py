@@ -18,7 +18,7 @@ __all__ = ["refuse", "refuse_at_once"]
 
 def refuse_at_once(run: Run, record: Record) -> None:
     """End a job that was just accepted if it is already certain that it can never go."""
-    block = run.scheduler.never(record)
+    block = run.scheduler.gates.never(record)
     if block is not None:
         refuse(run, record, block)
 

@@ -117,7 +117,7 @@ class Run:
                     self._start_slotless(record)
                 else:
                     self.attempts.start(record)
-            if not (scheduler.refused or scheduler.notes):
+            if not (scheduler.gates.refused or scheduler.gates.notes):
                 break
             self._look_at_gates()
         if scheduler.timers or self._timer is not None:
@@ -129,12 +129,12 @@ class Run:
 
     def _look_at_gates(self) -> None:
         """Take in what the scheduler says of limits and budgets."""
-        scheduler = self.scheduler
-        notes, scheduler.notes = scheduler.notes, []
+        gates = self.scheduler.gates
+        notes, gates.notes = gates.notes, []
         if self.history is not None:
             for note in notes:
                 self.history.noted(note, self.hooks.wall)
-        refused, scheduler.refused = scheduler.refused, []
+        refused, gates.refused = gates.refused, []
         for entry, block in refused:
             if entry.status is None:
                 refuse(self, cast("Record", entry), block)
@@ -314,7 +314,7 @@ class Run:
 
     def told_limits(self, live: LiveAttempt, limits: RateLimits) -> None:
         """A response said what is left of its provider's limits."""
-        self.scheduler.told(live.record, limits, self.loop.time())
+        self.scheduler.gates.told(live.record, limits, self.loop.time())
 
     def enter_group(self, group: GroupRecord) -> None:
         """Take in a group and give it its positional key: its name, or `name#n` for the nth of that name.

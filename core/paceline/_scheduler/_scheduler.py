@@ -12,12 +12,10 @@ it held, then `end`, `retry`, `suspend` or `again` says what becomes of the job.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 
 from paceline._job import Status
-from paceline._rate_limits import RateLimits
 from paceline._usage import Failure, Usage
 
 from ._dependents import connect, disconnect
@@ -41,15 +39,13 @@ from ._entries import (
     State,
 )
 from ._fair import FairQueues
-from ._gates import Block, Gate, Note, Reservation, amount_of
+from ._gatekeeper import Gatekeeper
+from ._gates import Gate
 from ._lanes import LaneState
 from ._locks import Locks
 from ._means import Means
-from ._meters import Allowance
-from ._settlement import give_back, hear, learn, settle
 from ._timers import Timers
 from ._waiting import WaitReason, why
-from ._warmth import Warmth
 
 __all__ = ["Scheduler"]
 
@@ -73,13 +69,8 @@ class Scheduler:
         self.unfinished_groups: int = 0
         self.states: list[int] = [0] * len(State)
         """How many jobs are in each state (ENDED: how many have ended in all)."""
-        self.refused: list[tuple[Entry, Block]] = []
-        """Jobs that need more than a limit ever lets through, or than their budget has left; to be ended."""
-        self.notes: list[Note] = []
-        """What happened at the gates, for whoever records it."""
-        self._means = Means()
-        self._paused_at: dict[Gate, None] = {}
-        """Gates whose budget has too little left for some job."""
+        self.gates: Gatekeeper = Gatekeeper(self.queues, self.timers)
+        """What becomes of jobs that a limit or a budget does not let go."""
         self._locks = Locks()
         self._settling = 0
         self._bodies: deque[Entry] = deque()
@@ -108,7 +99,7 @@ class Scheduler:
         lane = self.queues.lanes.get(name)
         if lane is None:
             lane = self.queues.lanes[name] = LaneState(name, weight, max_running)
-            lane.means = Means(self._means)
+            lane.means = Means(self.gates.means)
         else:
             self.queues.change(lane, weight, max_running)
         return lane
@@ -176,7 +167,7 @@ class Scheduler:
     def next(self, now: float = 0.0) -> Entry | None:
         """Choose the job that starts (or, if it was parked, goes on) now; None while none can.
 
-        Jobs that had their turn and can never go are in `refused` then.
+        Jobs that had their turn and can never go are in `gates.refused` then.
         """
         while self._bodies:
             entry = self._bodies.popleft()
@@ -187,56 +178,11 @@ class Scheduler:
         if chosen is not None:
             self._move(chosen, RUNNING)
         if self.queues.turned_away:
-            self._turn_away()
+            for entry, waits in self.gates.turn_away():
+                self._move(entry, PAUSED if waits else IDLE)
         if self.queues.reprimed:
-            reprimed, self.queues.reprimed = self.queues.reprimed, []
-            self.notes += [Note("group_reprimed", each.group, None, each) for each in reprimed if each.group]
+            self.gates.note_reprimed()
         return chosen
-
-    def _turn_away(self) -> None:
-        """Jobs that had their turn for nothing: they wait for their budget, outside of all queues, or end."""
-        for entry, block in self.queues.turned_away:
-            self._move(entry, IDLE)
-            allowance = block.meter
-            if block.kind == "exhausted" and isinstance(allowance, Allowance):
-                if not allowance.said:
-                    allowance.said = True
-                    self.notes.append(Note("budget_exhausted", block.gate, block.until))
-                if allowance.on_exhausted == "pause":
-                    self._move(entry, PAUSED)
-                    block.gate.paused[entry] = block
-                    self._paused_at[block.gate] = None
-                    if block.until < math.inf:
-                        self.timers.advance(block.until, block.gate)
-                    continue
-            self.refused.append((entry, block))
-        self.queues.turned_away.clear()
-
-    def never(self, entry: Entry) -> Block | None:
-        """What lets a job never through, whatever happens, as far as is known of what it needs."""
-        for gate in () if entry.pool is None else entry.pool.gates:
-            for meter in gate.meters:
-                amount, known = amount_of(entry, meter.unit)
-                if known and meter.never(amount):
-                    return Block(gate, "exceeds", math.inf, meter, amount)
-        return None
-
-    def gate_changed(self, gate: Gate, now: float) -> None:
-        """Other limits hold at a gate: what waits there is looked at again."""
-        self.resume_paused(gate, now)
-        self.queues.pools.stir(gate)
-
-    def resume_paused(self, gate: Gate, now: float) -> None:
-        """A budget may have something again: who waits for it has another turn, in the order of before."""
-        ready = [entry for entry in gate.paused if entry.state is PAUSED]
-        gate.paused.clear()
-        self._paused_at.pop(gate, None)
-        for allowance in gate.allowances:
-            allowance.refill(now)
-            allowance.said = False
-        for entry in ready:
-            self._ready(entry)
-        self.queues.pools.stir(gate)
 
     def park(self, entry: Entry) -> None:
         """A running job waits for its own: it gives back all that it holds."""
@@ -270,9 +216,9 @@ class Scheduler:
         """Its attempt ended: take back what it held and settle the real cost (None: as reserved)."""
         if entry.reserved is not None:
             held, entry.reserved = entry.reserved, None
-            self._settle(entry, held, usage, failure, now)
+            self.gates.settle(entry, held, usage, failure, now)
         if entry.group is not None and entry.group.warmth is not None:
-            self._note_warmth(entry, entry.group, entry.group.warmth, usage, now)
+            self.gates.note_warmth(entry, entry.group, entry.group.warmth, usage, now)
         # Before it makes room: a lane or group that was at its cap comes back with the real cost counted.
         if cost is not None:
             self.queues.settle(entry, entry.charged, cost)
@@ -286,13 +232,9 @@ class Scheduler:
         """A job that was chosen cannot start yet: it gives back all that it was given, as if never chosen."""
         held, entry.reserved = entry.reserved, None
         if held is not None:
-            self._give_back(entry, held, now)
+            self.gates.give_back(entry, held, now)
         self.queues.settle(entry, entry.charged, 0.0)
         self._stop(entry)
-
-    def _give_back(self, entry: Entry, held: Reservation, now: float) -> None:
-        for gate in give_back(entry, held, now):
-            self.queues.pools.stir(gate)
 
     def abandon(self, entry: Entry) -> Leftover:
         """Its attempt is given up before its end: the slot is free at once, the rest when it is `gone`."""
@@ -317,12 +259,12 @@ class Scheduler:
         """An abandoned attempt has really ended: give back its other places and settle its real cost."""
         entry = leftover.entry
         if entry.group is not None and entry.group.warmth is not None:
-            self._note_warmth(entry, entry.group, entry.group.warmth, usage, now)
+            self.gates.note_warmth(entry, entry.group, entry.group.warmth, usage, now)
         if leftover.reserved is not None:
             if begun:
-                self._settle(entry, leftover.reserved, usage, None, now)
+                self.gates.settle(entry, leftover.reserved, usage, None, now)
             else:
-                self._give_back(entry, leftover.reserved, now)
+                self.gates.give_back(entry, leftover.reserved, now)
         if cost is not None:
             self.queues.settle(entry, leftover.charged, cost)
         if leftover.holds:
@@ -330,44 +272,17 @@ class Scheduler:
                 self.queues.pools.leave(entry.pool)
             self.queues.vacate(entry)
 
-    def _note_warmth(
-        self, entry: Entry, group: GroupState, warmth: Warmth, usage: Usage | None, now: float
-    ) -> None:
-        """What a member found cached: its group may wait for that, and others go on in another way."""
-        missed, changed = warmth.ends(entry, group, usage)
-        if missed:
-            self.notes.append(Note("cache_missed", group, now + warmth.miss_hold, entry))
-            if warmth.miss_hold > 0.0 and group.opened and group.timer is None and group.status is None:
-                warmth.held = True
-                self.timers.set(now + warmth.miss_hold, group)
-        if group.status is None:
-            self.queues.reopen(group)
-        for cap in changed:
-            if cap.owner is not None and cap.owner is not group:
-                self.queues.reopen(cap.owner)
-
     def spoke(self, entry: Entry) -> None:
         """The provider has begun to answer: where it leads its group, the others may follow."""
         group = entry.group
         if group is not None and group.warmth is not None and group.warmth.spoke(entry):
             self.queues.reopen(group)
 
-    def _settle(
-        self, entry: Entry, held: Reservation, usage: Usage | None, failure: Failure | None, now: float
-    ) -> None:
-        """Correct what it took from its gates; where something came back, others may pass."""
-        if usage is not None:
-            learn(entry.lane.means or self._means, usage)
-        changed, notes = settle(entry, held, usage, failure, now)
-        self.notes += notes
-        for gate in changed:
-            self.queues.pools.stir(gate)
-
-    def told(self, entry: Entry, limits: RateLimits, now: float) -> None:
-        """What a response said of its provider's limits."""
-        for gate in () if entry.pool is None else entry.pool.gates:
-            if gate.provider:
-                hear(gate, limits, now)
+    def gate_changed(self, gate: Gate, now: float) -> None:
+        """A gate may have something again, or other limits: who waits there has another turn."""
+        for entry in self.gates.resume(gate, now):
+            self._ready(entry)
+        self.queues.pools.stir(gate)
 
     def _stop(self, entry: Entry) -> None:
         if entry.state is RETURNING:
@@ -407,13 +322,8 @@ class Scheduler:
         elif entry.state is BACKOFF:
             self.timers.cancel(entry)
         elif entry.state is PAUSED:
-            self._leave_paused(entry)
+            self.gates.leave_paused(entry)
         return self._sweep(entry, status, None, now)
-
-    @staticmethod
-    def _leave_paused(entry: Entry) -> None:
-        for gate in () if entry.pool is None else entry.pool.gates:
-            gate.paused.pop(entry, None)
 
     def retry(self, entry: Entry, when: float) -> None:
         """The job is to be tried again at that time."""
@@ -531,10 +441,7 @@ class Scheduler:
             if isinstance(target, Entry):
                 self._ready(target, front=True)
             elif isinstance(target, Gate):
-                if target.paused:
-                    self.resume_paused(target, now)
-                else:
-                    self.queues.pools.stir(target)
+                self.gate_changed(target, now)
             elif target.opened:
                 if target.warmth is not None:
                     target.warmth.held = False
@@ -551,7 +458,7 @@ class Scheduler:
         stuck = not self.states[PARKED] or self.states[SUSPENDED]
         if not stuck or self._settling or any(self.states[state] for state in _ON_THE_WAY):
             return False
-        return not (self.states[PAUSED] and any(gate.timer is not None for gate in self._paused_at))
+        return not (self.states[PAUSED] and self.gates.some_resume)
 
     def why(self, entry: Entry) -> WaitReason | None:
         """What holds this job now; None where nothing does: it runs or has ended."""

@@ -1,0 +1,145 @@
+"""What becomes of jobs that do not pass their gates, and of what attempts say at their end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ._entries import PAUSED, Entry, GroupState
+from ._gates import Block, Gate, Note, Reservation, amount_of
+from ._means import Means
+from ._meters import Allowance
+from ._settlement import give_back, hear, learn, settle
+
+if TYPE_CHECKING:
+    from paceline._rate_limits import RateLimits
+    from paceline._usage import Failure, Usage
+
+    from ._fair import FairQueues
+    from ._timers import Timers
+    from ._warmth import Warmth
+
+__all__ = ["Gatekeeper"]
+
+
+class Gatekeeper:
+    """Settles reservations, lets the next ones look, and keeps jobs that wait for their budget."""
+
+    __slots__ = ("_paused", "_queues", "_timers", "means", "notes", "refused")
+
+    def __init__(self, queues: FairQueues, timers: Timers) -> None:
+        self._queues = queues
+        self._timers = timers
+        self.refused: list[tuple[Entry, Block]] = []
+        """Jobs that need more than a limit ever lets through, or than their budget has left; to be ended."""
+        self.notes: list[Note] = []
+        """What happened, for whoever records it."""
+        self.means: Means = Means()
+        self._paused: dict[Gate, None] = {}
+        """Gates whose budget has too little left for some job."""
+
+    # Jobs that had their turn for nothing.
+
+    def turn_away(self) -> Iterator[tuple[Entry, bool]]:
+        """Each of them, and whether it waits for its budget, outside of all queues; else it is refused."""
+        turned_away, self._queues.turned_away = self._queues.turned_away, []
+        for entry, block in turned_away:
+            waits = self._waits(entry, block)
+            if not waits:
+                self.refused.append((entry, block))
+            yield entry, waits
+
+    def _waits(self, entry: Entry, block: Block) -> bool:
+        allowance, gate = block.meter, block.gate
+        if block.kind != "exhausted" or not isinstance(allowance, Allowance):
+            return False
+        if not allowance.said:
+            allowance.said = True
+            self.notes.append(Note("budget_exhausted", gate, block.until))
+        if allowance.on_exhausted != "pause":
+            return False
+        gate.paused[entry] = block
+        self._paused[gate] = None
+        if block.until < math.inf:
+            self._timers.advance(block.until, gate)
+        return True
+
+    def resume(self, gate: Gate, now: float) -> list[Entry]:
+        """A budget may have something again: who waits for it, in the order of before."""
+        ready = [entry for entry in gate.paused if entry.state is PAUSED]
+        gate.paused.clear()
+        self._paused.pop(gate, None)
+        for allowance in gate.allowances:
+            allowance.refill(now)
+            allowance.said = False
+        return ready
+
+    @staticmethod
+    def leave_paused(entry: Entry) -> None:
+        """The job waits for its budget no more."""
+        for gate in () if entry.pool is None else entry.pool.gates:
+            gate.paused.pop(entry, None)
+
+    @property
+    def some_resume(self) -> bool:
+        """Whether time alone lets some of them go on."""
+        return any(gate.timer is not None for gate in self._paused)
+
+    @staticmethod
+    def never(entry: Entry) -> Block | None:
+        """What lets a job never through, whatever happens, as far as is known of what it needs."""
+        for gate in () if entry.pool is None else entry.pool.gates:
+            for meter in gate.meters:
+                amount, known = amount_of(entry, meter.unit)
+                if known and meter.never(amount):
+                    return Block(gate, "exceeds", math.inf, meter, amount)
+        return None
+
+    # Attempts that are over.
+
+    def settle(
+        self, entry: Entry, held: Reservation, usage: Usage | None, failure: Failure | None, now: float
+    ) -> None:
+        """Correct what it took from its gates; where something came back, others may pass."""
+        if usage is not None:
+            learn(entry.lane.means or self.means, usage)
+        changed, notes = settle(entry, held, usage, failure, now)
+        self.notes += notes
+        for gate in changed:
+            self._queues.pools.stir(gate)
+
+    def give_back(self, entry: Entry, held: Reservation, now: float) -> None:
+        """It has used nothing: all that it took is there again."""
+        for gate in give_back(entry, held, now):
+            self._queues.pools.stir(gate)
+
+    @staticmethod
+    def told(entry: Entry, limits: RateLimits, now: float) -> None:
+        """What a response said of its provider's limits."""
+        for gate in () if entry.pool is None else entry.pool.gates:
+            if gate.provider:
+                hear(gate, limits, now)
+
+    # Prefixes of groups.
+
+    def note_warmth(
+        self, entry: Entry, group: GroupState, warmth: Warmth, usage: Usage | None, now: float
+    ) -> None:
+        """What a member found cached: its group may wait for that, and others go on in another way."""
+        missed, changed = warmth.ends(entry, group, usage)
+        if missed:
+            self.notes.append(Note("cache_missed", group, now + warmth.miss_hold, entry))
+            if warmth.miss_hold > 0.0 and group.opened and group.timer is None and group.status is None:
+                warmth.held = True
+                self._timers.set(now + warmth.miss_hold, group)
+        if group.status is None:
+            self._queues.reopen(group)
+        for cap in changed:
+            if cap.owner is not None and cap.owner is not group:
+                self._queues.reopen(cap.owner)
+
+    def note_reprimed(self) -> None:
+        """Some job goes first, since the prefix of its group had expired."""
+        reprimed, self._queues.reprimed = self._queues.reprimed, []
+        self.notes += [Note("group_reprimed", each.group, None, each) for each in reprimed if each.group]
