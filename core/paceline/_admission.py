@@ -61,13 +61,14 @@ class Admission:
         self._tagged_by: bool = any(budget.by is not None for budget in settings.budgets)
         self._found: dict[tuple[str | None, tuple[str, ...], str | None], tuple[Gate, ...]] = {}
         self._sharing: dict[str, Sharing] = {}
-        self._estimates: bool = settings.costs.in_tokens
+        self.estimates: bool = settings.costs.in_tokens
+        """Whether what jobs will use is of interest."""
         if self._whole():
             self._gate(WHOLE)
         for name in settings.limits:
             if name not in self.gates:
                 self._gate(name)
-        self._estimates = self._estimates or self._tagged_by
+        self.estimates = self.estimates or self._tagged_by
         for lane in settings.lanes:
             self.set_lane(lane)
 
@@ -79,13 +80,25 @@ class Admission:
 
     def _gate(self, name: str) -> Gate:
         gate = self.gates[name] = Gate("the engine" if name == WHOLE else name, provider=name != WHOLE)
-        self.set(gate, self.limits.get(name), self._whole() if name == WHOLE else ())
+        self.set(gate, self._limits_of(name), self._whole() if name == WHOLE else ())
         return gate
+
+    def _limits_of(self, name: str) -> Limits | None:
+        """What limits a resource: where it has no rates of its own, those of the engine, to learn better ones.
+
+        So that a provider that refuses slows down those who use it, and not the whole engine.
+        """
+        own, whole = self.limits.get(name), self.limits.get(WHOLE)
+        if name == WHOLE or whole is None or (own is not None and any(_rates(own))):
+            return own
+        own = own or Limits()
+        return replace(whole, concurrency=own.concurrency, breaker=own.breaker)
 
     def limit(self, name: str, limits: Limits | None) -> None:
         """Give a resource other limits."""
         self.limits[name] = limits
-        self.change(self.gates[name], limits, self._whole() if name == WHOLE else ())
+        for each, gate in self.gates.items() if name == WHOLE else ((name, self.gates[name]),):
+            self.change(gate, self._limits_of(each), self._whole() if each == WHOLE else ())
 
     def change_budget(self, budget: Budget) -> None:
         """Give a budget of the engine other amounts."""
@@ -115,7 +128,7 @@ class Admission:
         else:
             gate.breaker.failures, gate.breaker.cooldown = breaker.failures, breaker.cooldown
         if budgets or (limits is not None and limits.counts_tokens):
-            self._estimates = True
+            self.estimates = True
 
     def set_lane(self, lane: Lane) -> None:
         """Give a lane its limits and budget; without any it has no gate."""
@@ -130,6 +143,12 @@ class Admission:
             gate = self.lanes[lane.name] = Gate(f"lane {lane.name}")
             self._found.clear()
         self.change(gate, limits, () if lane.budget is None else (lane.budget,))
+
+    def forget_lane(self, name: str) -> None:
+        """The lane is no more."""
+        self._lane_settings.pop(name, None)
+        if self.lanes.pop(name, None) is not None:
+            self._found.clear()
 
     def lane_settings(self, name: str) -> Lane:
         """What was said of a lane."""
@@ -159,10 +178,6 @@ class Admission:
         """Whether anything is limited, by what was said so far."""
         return bool(self.gates or self.lanes or self._tagged_by)
 
-    def asks(self, bound: Bound, resources: tuple[str, ...]) -> bool:
-        """Whether a job that runs with this may have a gate to pass: the cheap question before `pool`."""
-        return self.limits_any or bool(bound.resources or resources)
-
     def pool(
         self,
         bound: Bound,
@@ -176,7 +191,7 @@ class Admission:
         Raises:
             UnknownName: if a resource that the submitter names has no limits.
         """
-        if not (group or self.asks(bound, resources)):
+        if not (group or self.limits_any or bound.resources or resources):
             return None
         key = (bound.name, bound.resources + resources, lane if lane in self.lanes else None)
         gates = self._found.get(key)
@@ -217,10 +232,8 @@ class Admission:
 
     # What jobs use.
 
-    def demand(self, job: Job, bound: Bound, resources: tuple[str, ...]) -> Cost | None:
-        """What a job is expected to use; None where nobody asks."""
-        if not self._estimates:
-            return None
+    def demand(self, job: Job, bound: Bound, resources: tuple[str, ...]) -> Cost:
+        """What a job is expected to use; asked only where `estimates` says so."""
         cost = self._settings.estimator.cost(job, bound.estimate)
         if cost.money is None and self._settings.prices and cost.output_tokens is not None:
             usage = Usage(input_tokens=cost.input_tokens, output_tokens=cost.output_tokens)
@@ -236,7 +249,8 @@ class Admission:
         if not prices or usage.money is not None:
             return usage
         bound = record.bound
-        names = (usage.model,) if usage.model is not None else () if bound is None else bound.resources
+        used = () if bound is None else (*bound.resources, *record.options.resources)
+        names = used if usage.model is None else (usage.model,)
         for name in names:
             price = price_of(prices, name)
             if price is not None:

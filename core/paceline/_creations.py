@@ -149,8 +149,7 @@ class Creation:
         self.task.cancel()
 
     def _forget(self) -> None:
-        if self._ground.creations.get(self.fingerprint) is self:
-            del self._ground.creations[self.fingerprint]
+        self._ground.creations.pop(self.fingerprint, None)
         if self._timer is not None:
             self._timer.cancel()
 

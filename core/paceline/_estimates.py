@@ -77,6 +77,15 @@ class Estimator:
 def _checked(answer: object) -> Cost | None:
     if answer is None:
         return None
+    if (
+        type(answer) is Cost
+        and type(answer.requests) is int
+        and answer.requests >= 0
+        and answer.money is None
+    ):
+        given, got = answer.input_tokens, answer.output_tokens
+        if type(given) is int and type(got) is int and given >= 0 and got >= 0:
+            return answer  # nearly all
     if not isinstance(answer, Cost):
         if inspect.iscoroutine(answer):
             answer.close()

@@ -76,7 +76,7 @@ class GroupPrefix:
 
     def _look(self, record: Record) -> Literal["go", "wait", "spare"]:
         cache, primer = self._cache, self._group.primer
-        if record is not primer and (not self._there or self.handle is None):
+        if record is not primer and self.handle is None:
             return "go"  # there is no handle to wait for: it was not to be had, or never will be
         if record is primer and not self._there:
             self._payload = record.job.payload

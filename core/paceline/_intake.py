@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ._live import LiveAttempt
     from ._run import Run
     from ._scheduler import Edge, Gate, LaneState, Pool
+    from ._usage import Cost
 
 __all__ = ["Intake"]
 
@@ -121,15 +122,12 @@ class Intake:
         )
         if run.executors.sees_submits:
             run.executors.middleware.submit(job)
-        stated = run.settings.costs.reservation(job, options.cost)
+        pool, demand = None, None
+        if bound.body is None:
+            pool, demand = self._needs(job, bound, options, parent, group)
+        stated = run.settings.costs.reservation(job, options.cost, demand)
         if bound.body is not None or (parent is not None and parent.record.caps):
             caps = _caps(parent, bound.body, options, job.name, caps)
-        pool = None if group is None else group.pool
-        demand = None
-        if bound.body is None and run.admission.asks(bound, options.resources):
-            demand = run.admission.demand(job, bound, options.resources)
-            if group is None:
-                pool = self._pool(job, bound, options, parent)
         slotless = bound.body is not None or (isinstance(payload, Inputs) and payload.conditional())
         if context is None:
             context = copy_context()
@@ -187,10 +185,24 @@ class Intake:
                 "max_running, or submit it in a map or flow that has it"
             )
 
-    def _pool(self, job: Job, bound: Bound, options: Options, parent: LiveAttempt | None) -> Pool | None:
-        """Where a job queues, if anything limits it; tags are inherited from the job that submits it."""
+    def _needs(
+        self,
+        job: Job,
+        bound: Bound,
+        options: Options,
+        parent: LiveAttempt | None,
+        group: GroupRecord | None,
+    ) -> tuple[Pool | None, Cost | None]:
+        """Where a job queues, if anything limits it, and what it is expected to use, if anybody asks."""
+        admission, resources = self._run.admission, options.resources
+        demand = admission.demand(job, bound, resources) if admission.estimates else None
+        if group is not None:
+            return group.pool, demand
+        if not (admission.limits_any or bound.resources or resources):
+            return None, demand
+        # Tags are inherited from the job that submits it.
         metadata = options.metadata if parent is None else {**parent.job.metadata, **options.metadata}
-        return self._run.admission.pool(bound, options.resources, job.lane, metadata)
+        return admission.pool(bound, resources, job.lane, metadata), demand
 
     def pool(
         self, options: Options, lane: LaneState, metadata: Mapping[str, Any], gate: Gate | None

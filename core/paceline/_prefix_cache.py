@@ -229,7 +229,7 @@ class PrefixCache:
         return creation, begins
 
     def _made(self, creation: Creation) -> None:
-        if creation.handle is not None and creation.error is None:
+        if creation.handle is not None:
             self._keep(creation.fingerprint, creation.handle, creation.created)
 
     def _here(self) -> Ground:

@@ -138,6 +138,7 @@ class Settling:
         over = over and not any(group.lane is lane for group in self._run.groups.values())
         if over and self._run.scheduler.lanes.get(lane.label) is lane:
             self._run.scheduler.drop_lane(lane)
+            self._run.admission.forget_lane(lane.label)
 
 
 def _tell(record: Record) -> None:

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ._entries import Entry
+    from ._gates import Reservation
 
 __all__ = ["Breaker"]
 
@@ -22,8 +22,8 @@ class Breaker:
         self._row: int = 0
         self.until: float | None = None
         """While it is open: when a probe may go."""
-        self.probe: Entry | None = None
-        """The job that tries whether the provider has recovered."""
+        self.probe: Reservation | None = None
+        """Of the attempt that tries whether the provider has recovered."""
 
     def when(self, now: float) -> float:
         """When a job may pass: now, later, or infinity while a probe is on its way."""
@@ -31,21 +31,26 @@ class Breaker:
             return now
         return math.inf if self.probe is not None else max(now, self.until)
 
-    def start(self, entry: Entry) -> None:
-        """A job passes; the first after a cooldown is the probe."""
+    def start(self, held: Reservation) -> None:
+        """An attempt passes; the first after a cooldown is the probe."""
         if self.until is not None:
-            self.probe = entry
+            self.probe = held
 
-    def end(self, entry: Entry, broken: bool | None, now: float) -> bool:
-        """A job's attempt ended well, by the provider's fault (broken), or says nothing (None).
+    def lost(self, held: Reservation) -> bool:
+        """An attempt was given up; whether it was the probe, so that another may go."""
+        if self.probe is not held:
+            return False
+        self.probe = None
+        return True
+
+    def end(self, held: Reservation, broken: bool | None, now: float) -> bool:
+        """An attempt ended well, by the provider's fault (broken), or says nothing (None).
 
         Return whether the breaker opened or closed by that.
         """
-        if self.until is not None and entry is not self.probe:
-            return False  # it started before, and says nothing new
+        if broken is None or (self.until is not None and held is not self.probe):
+            return False  # or it started before, and says nothing new
         self.probe = None
-        if broken is None:
-            return False
         if broken:
             self._row += 1
             if self._row < self.failures and self.until is None:

@@ -10,7 +10,7 @@ from ._entries import PAUSED, Entry, GroupState
 from ._gates import Block, Gate, Note, Reservation, amount_of
 from ._means import Means
 from ._meters import Allowance
-from ._settlement import give_back, hear, learn, settle
+from ._settlement import give_back, hear, settle
 
 if TYPE_CHECKING:
     from paceline._rate_limits import RateLimits
@@ -103,7 +103,7 @@ class Gatekeeper:
     ) -> None:
         """Correct what it took from its gates; where something came back, others may pass."""
         if usage is not None:
-            learn(entry.lane.means or self.means, usage)
+            (entry.lane.means or self.means).learn(usage)
         changed, notes = settle(entry, held, usage, failure, now)
         self.notes += notes
         for gate in changed:

@@ -9,7 +9,7 @@ and reserves from each, or it stays where it is and holds nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ._entries import RETURNING, Entry, GroupState
@@ -17,13 +17,11 @@ from ._meters import Allowance, Earmark, Meter, Rate, Unit
 from ._turns import Turns
 
 if TYPE_CHECKING:
-    from paceline._usage import Cost
-
     from ._breaker import Breaker
     from ._entries import Timer
     from ._pools import Pool
 
-__all__ = ["PATIENCE", "Block", "BlockKind", "Gate", "Note", "NoteKind", "Reservation", "amount_of"]
+__all__ = ["PATIENCE", "Block", "BlockKind", "Gate", "Need", "Note", "NoteKind", "Reservation", "amount_of"]
 
 BlockKind: TypeAlias = Literal[
     "concurrency", "circuit", "retry_after", "meter", "exhausted", "exceeds"
@@ -33,6 +31,10 @@ NoteKind: TypeAlias = Literal[
 ]
 PATIENCE = 8
 """How often a pool may be passed over at gates that are full in turn, before the next room is kept for it."""
+
+
+Need: TypeAlias = "tuple[Gate, Meter, float]"
+"""How much a job needs of one meter of a gate."""
 
 
 class Block:
@@ -87,9 +89,9 @@ class Reservation:
 
     __slots__ = ("at", "items")
 
-    def __init__(self, at: float) -> None:
+    def __init__(self, at: float, items: list[Need]) -> None:
         self.at: float = at
-        self.items: list[tuple[Gate, Meter, float]] = []
+        self.items: list[Need] = items
 
 
 class Gate:
@@ -174,6 +176,26 @@ class Gate:
                 found.append(block)
         return found
 
+    def passes(self, entry: Entry, now: float, needs: list[Need]) -> bool:
+        """Whether nothing stands against a start, by the quick look that nearly always says so.
+
+        What the job needs is added to `needs`. Where this says no, `blocks` looks again, and may say yes.
+        """
+        if self.capacity is not None and self.used >= self.capacity:
+            return False
+        if self.hold > now or self.claim is not None or self.breaker is not None:
+            return False
+        for meter in self.meters:
+            amount, known = amount_of(entry, meter.unit)
+            if not known:
+                amount = min(amount, meter.most)
+            elif amount > meter.most:
+                return False
+            if meter.earmark is not None or meter.when(amount, now) > now:
+                return False
+            needs.append((self, meter, amount))
+        return True
+
     def _kept_for_another(self, pool: Pool) -> bool:
         claim = self.claim
         return claim is not None and claim is not pool and claim.key < pool.key
@@ -207,22 +229,17 @@ class Gate:
             meter.earmark = Earmark(pool, block.amount, block.until)
             pool.earmarks[meter] = None
 
-    def take(self, entry: Entry, held: Reservation, now: float) -> None:
-        """The job passes: reserve what it needs."""
+    def needs(self, entry: Entry) -> Iterator[Need]:
+        """How much a job needs of each of its meters."""
         for meter in self.meters:
             amount, known = amount_of(entry, meter.unit)
-            if not known:
-                amount = min(amount, meter.most)
-            meter.take(amount, now)
-            held.items.append((self, meter, amount))
-        if self.breaker is not None:
-            self.breaker.start(entry)
+            yield self, meter, amount if known else min(amount, meter.most)
 
     def refused(
         self, wait: float | None, since: float, amounts: list[tuple[Rate, float]], now: float
     ) -> None:
         """A provider refused an attempt that began at `since`, by these rates: it asks to wait."""
-        if since >= self.refused_at:  # not one of a volley of which another was refused already
+        if since > self.refused_at:  # not one of a volley of which another was refused already
             self.refused_at = now
             for rate, amount in amounts:
                 rate.refused(amount, wait, now)
@@ -236,19 +253,17 @@ class Gate:
 def amount_of(entry: Entry, unit: Unit) -> tuple[float, bool]:
     """How much of a unit a job is expected to use, and whether that was said (else it is the lane's mean)."""
     demand = entry.demand
-    if unit == "requests":
-        return (1.0 if demand is None else float(demand.requests)), True
-    if unit == "tokens":
-        (given, told), (got, said) = amount_of(entry, "input_tokens"), amount_of(entry, "output_tokens")
-        return given + got, told and said
-    value = None if demand is None else _part(demand, unit)
-    return (entry.lane.mean(unit), False) if value is None else (float(value), True)
-
-
-def _part(demand: Cost, unit: Unit) -> float | None:
-    if unit == "input_tokens":
-        return demand.input_tokens
-    return demand.output_tokens if unit == "output_tokens" else demand.money
+    if demand is not None:
+        if unit == "tokens":
+            if demand.input_tokens is not None and demand.output_tokens is not None:
+                return demand.input_tokens + demand.output_tokens, True
+        elif (said := getattr(demand, unit)) is not None:  # its fields have the names of units
+            return said, True
+    elif unit == "requests":
+        return 1.0, True
+    if unit != "tokens":
+        return entry.lane.mean(unit), False
+    return amount_of(entry, "input_tokens")[0] + amount_of(entry, "output_tokens")[0], False
 
 
 def _key(pool: Pool) -> float:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ._meters import Unit
+
+if TYPE_CHECKING:
+    from paceline._usage import Usage
 
 __all__ = ["Means"]
 
@@ -10,23 +15,39 @@ __all__ = ["Means"]
 class Means:
     """Means of a lane's jobs, and, until one has ended, of those of all lanes."""
 
-    __slots__ = ("_above", "_counts", "_sums")
+    __slots__ = ("_above", "_input", "_inputs", "_money", "_moneys", "_output", "_outputs")
 
     def __init__(self, above: Means | None = None) -> None:
         self._above: Means | None = above
-        self._sums: dict[Unit, float] = {}
-        self._counts: dict[Unit, int] = {}
+        self._input: float = 0.0
+        self._inputs: int = 0
+        self._output: float = 0.0
+        self._outputs: int = 0
+        self._money: float = 0.0
+        self._moneys: int = 0
 
     def mean(self, unit: Unit) -> float:
         """The mean of what was used; 0 where nothing is known."""
-        count = self._counts.get(unit)
+        if unit == "input_tokens":
+            used, count = self._input, self._inputs
+        elif unit == "output_tokens":
+            used, count = self._output, self._outputs
+        else:
+            used, count = self._money, self._moneys
         if count:
-            return self._sums[unit] / count
+            return used / count
         return 0.0 if self._above is None else self._above.mean(unit)
 
-    def learn(self, unit: Unit, used: float) -> None:
-        """A job has used so much."""
-        self._sums[unit] = self._sums.get(unit, 0.0) + used
-        self._counts[unit] = self._counts.get(unit, 0) + 1
+    def learn(self, usage: Usage) -> None:
+        """An attempt has used so much; parts that were not reported change nothing."""
+        if usage.input_tokens is not None:
+            self._input += usage.input_tokens
+            self._inputs += 1
+        if usage.output_tokens is not None:
+            self._output += usage.output_tokens
+            self._outputs += 1
+        if usage.money is not None:
+            self._money += usage.money
+            self._moneys += 1
         if self._above is not None:
-            self._above.learn(unit, used)
+            self._above.learn(usage)

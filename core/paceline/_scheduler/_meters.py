@@ -81,8 +81,8 @@ class Meter(ABC):
         self.refill(now)
         self.level -= amount
 
-    def settle(self, reserved: float, used: float, now: float) -> bool:
-        """Correct a reservation to what was really used; whether something came back by that."""
+    def settle(self, reserved: float, used: float, now: float, since: float = math.inf) -> bool:  # noqa: ARG002 - some count by it
+        """Correct what was reserved at `since` to what was really used; whether something came back by that."""
         self.refill(now)
         self.level = min(self.size, self.level + reserved - used)
         return used < reserved
@@ -95,19 +95,23 @@ class Rate(Meter):
     through what it takes in in that time, as both begin with its bucket empty. Later it tries to go faster.
     """
 
-    __slots__ = ("_at", "_burst", "_learnt", "_passed", "_rate", "_since", "_told")
+    __slots__ = ("_at", "_burst", "_given", "_learnt", "_passed", "_rate", "_refused_at", "_since", "_told")
 
     def __init__(self, unit: Unit, label: str, per_minute: float, burst: float) -> None:
-        self._told: float = per_minute / 60.0
+        self._given: float = per_minute / 60.0
+        """What the user said."""
+        self._told: float = self._given
+        """The same, or less where the provider says so."""
         self._rate: float = self._told
         self._burst: float = burst * 60.0
         super().__init__(unit, label, self._told * self._burst)
         self._at: float | None = None
         self._since: float | None = None
         """From when on the last refusal said that there is room again."""
+        self._refused_at: float = -math.inf
         self._learnt: float = self._told
         self._passed: float = 0.0
-        """What the provider has let through since then."""
+        """What was sent since the last refusal, but for what was refused."""
 
     @property
     def most(self) -> float:
@@ -134,13 +138,21 @@ class Rate(Meter):
         by_then = self.level - amount + max(0.0, kept.when - now) * self._rate
         return by_then >= min(kept.amount, self.size) - self.size * _GRAIN
 
-    def settle(self, reserved: float, used: float, now: float) -> bool:
-        self._passed += used
+    def take(self, amount: float, now: float) -> None:
+        super().take(amount, now)
+        self._passed += amount
+
+    def settle(self, reserved: float, used: float, now: float, since: float = math.inf) -> bool:
+        if since > self._refused_at:
+            self._passed += used - reserved
+        else:  # what a refusal since then said of the level, and let into the rate, had this in it
+            used = max(used, reserved)
         return super().settle(reserved, used, now)
 
     def become(self, other: Rate) -> None:
         """Take over what another one was told; what is there stays, as far as there is room."""
-        self._told, self._burst = other._told, other._burst
+        self._given = self._told = other._given
+        self._burst = other._burst
         self._since = None
         self._set_rate(self._told)
 
@@ -156,15 +168,18 @@ class Rate(Meter):
             elif (elapsed := now + wait - self._since) > 0.0:
                 self._set_rate(min(self._rate, (self._passed + amount) / elapsed))
         self._since = now + (wait or 0.0)
+        self._refused_at = now
         self._passed = -amount  # what it asks to wait for is room for this job
+        if wait is not None:  # and for no more than this job, when that time has come
+            self.level = min(0.0, amount - wait * self._rate)
 
     def heard(self, limit: float | None, remaining: float | None, now: float) -> None:
         """What a response says: so much per minute in all, and so much left."""
         self.refill(now)
-        if limit is not None and 0.0 < limit / 60.0 < self._told:
-            self._told = limit / 60.0
+        if limit is not None and limit > 0.0 and (told := min(self._given, limit / 60.0)) != self._told:
+            self._told = told
             self._since = None
-            self._set_rate(self._told)
+            self._set_rate(told)
         if remaining is not None and remaining >= 0.0:
             self.level = min(self.level, remaining)
 
@@ -178,6 +193,8 @@ class Rate(Meter):
         self._pace(self._learnt)
 
     def _pace(self, rate: float) -> None:
+        if self.level < 0.0:  # it is a time that was asked for: that stays
+            self.level *= rate / self._rate
         self._rate = rate
         self.size = rate * self._burst
         self.level = min(self.level, self.size)
@@ -214,10 +231,12 @@ class Allowance(Meter):
         return self.size
 
     def refill(self, now: float) -> None:
-        if self.ends is not None and now >= self.ends:
-            self.ends = None
-            self.spent = 0.0
-            self.level = self.size - self.reserved
+        if self.ends is None or self.period is None or now < self.ends:
+            return
+        # What is reserved still is the first of the next period.
+        self.ends = now + self.period if self.reserved > 0.0 else None
+        self.spent = 0.0
+        self.level = self.size - self.reserved
 
     def when(self, amount: float, now: float) -> float:
         self.refill(now)
@@ -238,10 +257,11 @@ class Allowance(Meter):
         if self.period is not None and self.ends is None:
             self.ends = now + self.period
 
-    def settle(self, reserved: float, used: float, now: float) -> bool:
+    def settle(self, reserved: float, used: float, now: float, since: float = math.inf) -> bool:
+        came_back = super().settle(reserved, used, now, since)
         self.reserved -= reserved
         self.spent += used
-        return super().settle(reserved, used, now)
+        return came_back
 
     def become(self, other: Allowance) -> None:
         """Take over what another one was given; what is spent stays spent."""

@@ -18,7 +18,7 @@ import math
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from ._gates import PATIENCE, Block, Gate, Reservation
+from ._gates import PATIENCE, Block, Gate, Need, Reservation
 from ._turns import Turns, leave
 
 if TYPE_CHECKING:
@@ -255,23 +255,39 @@ class Pools:
 
 def admit(pool: Pool, entry: Entry, now: float) -> Block | None:
     """Let the head of a pool pass all its gates, and reserve from each; or say what stands against it."""
+    if entry.reserved is not None:  # it has waited for jobs of its own, and goes on with what it has
+        block = _blocked(pool, entry, now)
+        if block is None:
+            for gate in pool.gates:
+                gate.used += 1
+        return block
+    needs: list[Need] = []
+    for gate in pool.gates:
+        if not gate.passes(entry, now, needs):
+            block = _blocked(pool, entry, now)
+            if block is not None:
+                return block
+            needs = [need for each in pool.gates for need in each.needs(entry)]
+            break
+    for _, meter, amount in needs:
+        meter.take(amount, now)
+    entry.reserved = Reservation(now, needs)
+    for gate in pool.gates:
+        gate.used += 1
+        if gate.breaker is not None:
+            gate.breaker.start(entry)
+    return None
+
+
+def _blocked(pool: Pool, entry: Entry, now: float) -> Block | None:
+    """What stands most against the head of a pool; what it lacks besides is kept for it too."""
     blocks = [block for gate in pool.gates for block in gate.blocks(entry, pool, now)]
-    if not blocks:
-        held = entry.reserved
-        fresh = held is None  # else it has waited for jobs of its own, and goes on
-        if held is None:
-            held = entry.reserved = Reservation(now)
-        for gate in pool.gates:
-            gate.used += 1
-            if fresh:
-                gate.take(entry, held, now)
-        return None
     for block in blocks:
         if block.final:
             return block
     for block in blocks:
         block.gate.keep(pool, block)
-    return max(blocks, key=_until)
+    return max(blocks, key=_until) if blocks else None
 
 
 def _until(block: Block) -> float:

@@ -14,11 +14,8 @@ if TYPE_CHECKING:
 
     from ._entries import Entry
     from ._gates import Gate, Reservation
-    from ._means import Means
 
-__all__ = ["give_back", "hear", "learn", "settle"]
-
-_UNITS: tuple[Unit, ...] = ("input_tokens", "output_tokens", "money")
+__all__ = ["give_back", "hear", "settle"]
 
 
 def settle(
@@ -38,7 +35,7 @@ def settle(
             if refused and usage is None
             else _used(meter, amount, usage, counts_cached=gate.counts_cached)
         )
-        if meter.settle(amount, used, now) or isinstance(meter, Allowance):
+        if meter.settle(amount, used, now, held.at) or isinstance(meter, Allowance):
             changed[gate] = None
         if isinstance(meter, Rate):
             rates.setdefault(gate, []).append((meter, amount))
@@ -60,7 +57,7 @@ def give_back(entry: Entry, held: Reservation, now: float) -> list[Gate]:
     """Nothing was done with what was reserved, and nothing learned: where others may pass by that."""
     changed: dict[Gate, None] = {}
     for gate, meter, amount in held.items:
-        if meter.settle(amount, 0.0, now) or isinstance(meter, Allowance):
+        if meter.settle(amount, 0.0, now, held.at) or isinstance(meter, Allowance):
             changed[gate] = None
     for gate in () if entry.pool is None else entry.pool.gates:
         if gate.breaker is not None and gate.breaker.probe is entry:
@@ -106,14 +103,6 @@ def hear(gate: Gate, limits: RateLimits, now: float) -> None:
     for rate in gate.rates:
         if (said := told.get(rate.unit)) is not None:
             rate.heard(said.limit, said.remaining, now)
-
-
-def learn(means: Means, usage: Usage) -> None:
-    """Let what an attempt used into the means, as far as it was reported."""
-    for unit in _UNITS:
-        value = _part(unit, usage, counts_cached=True)
-        if value is not None:
-            means.learn(unit, value)
 
 
 def _used(meter: Meter, reserved: float, usage: Usage | None, *, counts_cached: bool) -> float:

@@ -94,7 +94,7 @@ class Model:
 class Metered(Model):
     """A provider with a bucket of its own for requests or input tokens, that refuses what it has no room for.
 
-    `says`: whether it says how long to wait; `headers`: whether each response tells what is left.
+    `latency`: seconds until a refusal arrives. `says`: whether it says how long to wait; `headers`: whether each response tells what is left.
     """
 
     def __init__(
@@ -105,6 +105,7 @@ class Metered(Model):
         burst: float = 1.0,
         says: bool = True,
         headers: bool = False,
+        latency: float = 0.1,
     ) -> None:
         super().__init__()
         self.per_minute = per_minute
@@ -112,6 +113,7 @@ class Metered(Model):
         self.burst = burst
         self.says = says
         self.headers = headers
+        self.latency = latency
         self.level = per_minute * burst
         self.at: float | None = None
         self.refused: list[float] = []
@@ -144,6 +146,7 @@ class Metered(Model):
         wait = self.take(used)
         if wait > 0.0:
             self.refused.append(now())
+            await asyncio.sleep(self.latency)
             raise Refused(wait if self.says else None, self.limits if self.headers else None)
         self.served.append(now())
         if self.headers:

@@ -1,6 +1,7 @@
 """Groups whose prefix cache is made on request: who waits, who gets the handle, and what may fail."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -33,6 +34,7 @@ from paceline import (
     events,
     task,
 )
+from paceline._groups import group_of
 from paceline.testing import VirtualClock
 
 
@@ -511,12 +513,33 @@ def test_a_use_counts_from_the_start_of_the_job_and_only_if_it_succeeds() -> Non
     assert [at for at, _ in provider.began] == [0, 37.5]
 
 
+def test_a_use_that_began_in_time_counts_though_others_made_prefixes_meanwhile() -> None:
+    provider = Provider(0)
+
+    async def work(payload: Any) -> None:
+        await asyncio.sleep(8)
+
+    async def main() -> None:
+        cache = PrefixCache(provider, ttl=10)
+        async with Engine(work) as engine:
+            await ends(engine, "a", cache)  # its last use begins at 8
+            group = await submit(engine, "b", cache)  # at 16
+            await asyncio.sleep(4)
+            await submit(engine, "c", cache, prefix="another")  # at 20, when the one before is 12 s old
+            await group.results()
+            await ends(engine, "d", cache)  # at 24, 8 s after its last use
+
+    VirtualClock().run(main)
+    assert [name for _, name in provider.began] == ["p", "another"]
+
+
 def test_members_that_start_when_it_has_expired_wait_for_a_new_one() -> None:
     provider = Provider(2)
+    sink = MemorySink()
 
     async def main() -> None:
         cache = PrefixCache(provider, ttl=5)
-        async with Engine(Seen(10)) as engine:
+        async with Engine(Seen(10), sinks=[sink]) as engine:
             group = await submit(engine, "g", cache)
             await asyncio.sleep(13)
             assert [handle.waiting for handle in group.followers] == [WaitReason("cache", "p")] * 2
@@ -526,6 +549,23 @@ def test_members_that_start_when_it_has_expired_wait_for_a_new_one() -> None:
 
     VirtualClock().run(main)
     assert [at for at, _ in provider.began] == [0, 12]
+    assert [event.outcome for event in sink.of(events.PrefixCached)] == ["created", "created"]
+
+
+def test_a_job_cancelled_between_its_prefix_and_its_turn_leaves_nothing_behind() -> None:
+    async def main() -> None:
+        cache = PrefixCache(Provider(2), ttl=1)
+        async with Engine(Seen(10), slots=1) as engine, engine.open_group("g", cache=cache) as group:
+            primer = await group.submit_primer("p")
+            await engine.submit("x")
+            await asyncio.sleep(5)
+            assert str(primer.waiting) == "waits for a free slot"
+            primer.cancel()
+            prefix = group_of(group).prefix
+            assert prefix is not None
+            assert not prefix._cleared
+
+    VirtualClock().run(main)
 
 
 def test_a_job_does_not_wait_for_ever_for_a_prefix_that_expires_before_its_turn() -> None:
@@ -546,7 +586,8 @@ def test_a_job_does_not_wait_for_ever_for_a_prefix_that_expires_before_its_turn(
     assert len(provider.began) <= 3
 
 
-def test_an_executor_that_finds_the_handle_lost_gets_another_at_its_next_attempt() -> None:
+@pytest.mark.parametrize("role", ["primer", "follower"])
+def test_an_executor_that_finds_the_handle_lost_gets_another_at_its_next_attempt(role: str) -> None:
     provider = Provider()
     lost = {"handle 1"}
 
@@ -557,13 +598,14 @@ def test_an_executor_that_finds_the_handle_lost_gets_another_at_its_next_attempt
             job = current_job()
             assert job is not None
             await asyncio.sleep(1)
-            if job.job.role == "follower" and job.cache in lost:
+            if job.job.role == role and job.cache in lost:
                 cache.forget(job.cache)
                 raise LookupError(job.cache)
             return job.cache
 
         async with Engine(work, retry=RetryPolicy(attempts=2)) as engine:
-            assert await ends(engine, "g", cache) == ["handle 1", "handle 2", "handle 2"]
+            first = "handle 2" if role == "primer" else "handle 1"
+            assert await ends(engine, "g", cache) == [first, "handle 2", "handle 2"]
 
     VirtualClock().run(main)
     assert len(provider.began) == 2
@@ -581,6 +623,28 @@ def test_where_nothing_can_be_made_a_primer_that_has_succeeded_spares_the_next()
             assert await ends(engine, "c", cache, prefix="other") == [None] * 3
             await asyncio.sleep(10)
             assert await ends(engine, "d", cache) == [None] * 3
+
+    VirtualClock().run(main)
+
+
+def test_a_primer_that_ends_late_does_not_make_a_prefix_older_than_it_is() -> None:
+    async def work(payload: Any) -> None:
+        await asyncio.sleep(float(payload))
+
+    class Same(Implicit):
+        def fingerprint(self, payload: Any, context: Mapping[str, Any]) -> str:
+            return "the same"
+
+    async def main() -> None:
+        cache = PrefixCache(Same(), ttl=10)
+        async with Engine(work) as engine:
+            slow = await engine.submit_group("slow", primer="8", cache=cache)
+            await asyncio.sleep(5)
+            await (await engine.submit_group("quick", primer="1", cache=cache)).results()
+            await slow.results()
+            await asyncio.sleep(4)  # 12 s after the start of the slow one, 7 s after that of the quick one
+            group = await engine.submit_group("last", primer="1", cache=cache)
+            assert told(await group.results()) == ["skipped"]
 
     VirtualClock().run(main)
 
@@ -623,6 +687,31 @@ def test_a_provider_may_say_that_a_prefix_has_no_handle() -> None:
 
     VirtualClock().run(main)
     assert (len(provider.began), provider.undone) == (1, [])
+
+
+def test_it_is_asked_once_for_all_that_wait_and_all_attempts_of_a_primer() -> None:
+    class Handleless(Provider):
+        async def made(self, number: int) -> Any:
+            return await asyncio.sleep(self.seconds)
+
+    provider = Handleless()
+
+    async def work(payload: Any) -> None:
+        job = current_job()
+        assert job is not None
+        await asyncio.sleep(1)
+        if job.attempt == 1:
+            raise OSError
+
+    async def main() -> None:
+        cache = PrefixCache(provider)
+        async with Engine(work, retry=RetryPolicy(attempts=2, base=0)) as engine:
+            groups = [await submit(engine, name, cache) for name in "ab"]
+            for group in groups:
+                assert told(await group.results()) == [None] * 3  # each runs its primer
+
+    VirtualClock().run(main)
+    assert len(provider.began) == 1
 
 
 # What may fail.
@@ -699,8 +788,9 @@ def test_a_creation_is_tried_again_as_often_as_the_job_may_be() -> None:
     async def main() -> None:
         retry = RetryPolicy(attempts=3, base=10.0)
         async with Engine(Seen(), sinks=[sink], retry=retry) as engine:
-            handles = await ends(engine, "a", PrefixCache(Failing(2, OSError())))
-            assert handles == ["handle 3"] * 3
+            results = await (await submit(engine, "a", PrefixCache(Failing(2, OSError())))).results()
+            assert told(results) == ["handle 3"] * 3
+            assert [[each.number for each in result.attempts] for result in results] == [[1]] * 3
             assert await ends(engine, "b", PrefixCache(Failing(3, OSError()))) == ["failed"] + ["skipped"] * 2
 
     VirtualClock().run(main)
@@ -844,6 +934,18 @@ class Deaf(Provider):
         return f"handle {number}"
 
 
+def test_one_that_was_made_in_time_is_left_alone_when_the_time_is_over() -> None:
+    async def main() -> None:
+        cache = PrefixCache(Provider(), timeout=30)
+        async with Engine(Seen()) as engine:
+            await ends(engine, "g", cache)
+            await cache.invalidate("p")
+            await asyncio.sleep(100)
+            assert not cache.entries
+
+    VirtualClock().run(main)
+
+
 def test_one_that_ignores_that_holds_up_no_job_and_is_undone_if_it_ends_in_time() -> None:
     provider = Deaf(33)
 
@@ -861,9 +963,15 @@ def test_one_that_ignores_that_holds_up_no_job_and_is_undone_if_it_ends_in_time(
 
 
 def test_one_that_never_ends_is_left_behind_with_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    class Stone(Provider):
+        async def made(self, number: int) -> Any:
+            while True:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.get_running_loop().create_future()
+
     async def main() -> None:
         async with Engine(Seen(), grace=5) as engine:
-            assert (await ends(engine, "g", PrefixCache(Deaf(1e9), timeout=30)))[0] == "failed"
+            assert (await ends(engine, "g", PrefixCache(Stone(), timeout=30)))[0] == "failed"
         assert now() == 35
 
     with caplog.at_level(logging.WARNING, "paceline"):
