@@ -84,7 +84,7 @@ class Admission:
         return gate
 
     def _limits_of(self, name: str) -> Limits | None:
-        """What limits a resource: where it has no rates of its own, those of the engine, to learn better ones.
+        """What limits a resource; without rates of its own it has those of the engine, to learn better ones.
 
         So that a provider that refuses slows down those who use it, and not the whole engine.
         """
@@ -224,7 +224,13 @@ class Admission:
             if value is None:
                 continue
             key = (budget.name, value)
-            gate = self.tags.get(key)
+            try:
+                gate = self.tags.get(key)
+            except TypeError:
+                raise TypeError(
+                    f"job: budget {budget.name!r} goes by {budget.by!r} of the metadata, which must be a text or "
+                    f"another value that can be a key, not {value!r}"
+                ) from None
             if gate is None:
                 gate = self.tags[key] = Gate(f"{budget.by} {value}")
                 self.set(gate, None, (budget,))

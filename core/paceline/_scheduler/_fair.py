@@ -154,6 +154,8 @@ class FairQueues:
             branch.offer_group(flow.group)
         elif not flow.ready or flow.caps or branch.open.live > 1:
             branch.offer(flow)
+            if not branch.count:  # its lane has let go of it: nobody else takes it out of its pool
+                self._offer(branch)
         if flow.caps:
             self._fill(flow)
         alone = branch.seat is branch.pool.warm.branches and self.pools.only(branch)
@@ -239,11 +241,24 @@ class FairQueues:
         group.lane.active -= 1
         del self.active[group]
 
-    def _rest(self, flow: Flow) -> None:
-        """A group with nothing ready needs no place among the active ones."""
+    def rest(self, group: GroupState) -> None:
+        """A member of a group has ended, or rests: the group may need no place any more."""
+        if group.active and self._rest(group.flow):
+            self._offer_lane(group.lane)
+
+    def _rest(self, flow: Flow) -> bool:
+        """A group with nothing ready needs no place among the active ones.
+
+        But one that sends a job at a time has its place in the provider's cache too, as long as one runs.
+        """
         group = flow.group
-        if group is not None and group.active and not group.flow.ready:
-            self._deactivate(group)
+        if group is None or not group.active or group.flow.ready:
+            return False
+        cap = group.cap
+        if cap is not None and cap.capacity == 1 and cap.used:
+            return False
+        self._deactivate(group)
+        return True
 
     # What a job held comes back.
 
@@ -365,7 +380,10 @@ class FairQueues:
         return lane.has_place and (not lane.active or len(self.active) < self.max_active_groups)
 
     def close_group(self, group: GroupState) -> None:
-        """The group has ended: let go of its flows."""
+        """The group has ended: let go of its place and its flows."""
+        if group.active:
+            self._deactivate(group)
+            self._offer_lane(group.lane)
         for flow in (group.flow, group.returning):
             if flow is not None:
                 flow.branch.forget(flow)

@@ -14,7 +14,7 @@ from ._settlement import give_back, hear, settle
 
 if TYPE_CHECKING:
     from paceline._rate_limits import RateLimits
-    from paceline._usage import Failure, Usage
+    from paceline._usage import Cost, Failure, Usage
 
     from ._fair import FairQueues
     from ._timers import Timers
@@ -92,6 +92,9 @@ class Gatekeeper:
         for gate in () if entry.pool is None else entry.pool.gates:
             for meter in gate.meters:
                 amount, known = amount_of(entry, meter.unit)
+                if not known and meter.unit == "tokens":  # of its two parts one may be known, and too much
+                    amount = _said(entry.demand)
+                    known = True
                 if known and meter.never(amount):
                     return Block(gate, "exceeds", math.inf, meter, amount)
         return None
@@ -99,15 +102,46 @@ class Gatekeeper:
     # Attempts that are over.
 
     def settle(
-        self, entry: Entry, held: Reservation, usage: Usage | None, failure: Failure | None, now: float
+        self,
+        entry: Entry,
+        held: Reservation,
+        usage: Usage | None,
+        failure: Failure | None,
+        now: float,
+        *,
+        given_up: bool = False,
     ) -> None:
         """Correct what it took from its gates; where something came back, others may pass."""
         if usage is not None:
             (entry.lane.means or self.means).learn(usage)
-        changed, notes = settle(entry, held, usage, failure, now)
+        changed, notes = settle(entry, held, usage, failure, now, given_up=given_up)
         self.notes += notes
         for gate in changed:
             self._queues.pools.stir(gate)
+            if gate.paused and self._may_resume(gate):
+                self._timers.advance(now, gate)
+
+    @staticmethod
+    def _may_resume(gate: Gate) -> bool:
+        """Whether a job gave something back that was parked, and not reckoned with, when others were paused."""
+        block = next(iter(gate.paused.values()))
+        return block.meter is not None and block.amount <= block.meter.level
+
+    def give_up(self, entry: Entry, held: Reservation) -> None:
+        """It may never end: if a circuit waits for what it says, another tries."""
+        for gate in () if entry.pool is None else entry.pool.gates:
+            if gate.breaker is not None and gate.breaker.lost(held):
+                self._queues.pools.stir(gate)
+
+    def park(self, entry: Entry) -> None:
+        """It waits for jobs of its own, which are not to wait for what it holds."""
+        held = entry.reserved
+        if held is not None:
+            self.give_up(entry, held)
+            held.park(so=True)
+            for gate, meter, _ in held.items:
+                if isinstance(meter, Allowance):
+                    self._queues.pools.stir(gate)
 
     def give_back(self, entry: Entry, held: Reservation, now: float) -> None:
         """It has used nothing: all that it took is there again."""
@@ -143,3 +177,8 @@ class Gatekeeper:
         """Some job goes first, since the prefix of its group had expired."""
         reprimed, self._queues.reprimed = self._queues.reprimed, []
         self.notes += [Note("group_reprimed", each.group, None, each) for each in reprimed if each.group]
+
+
+def _said(demand: Cost | None) -> float:
+    """How many tokens a job needs at least."""
+    return 0.0 if demand is None else float((demand.input_tokens or 0) + (demand.output_tokens or 0))

@@ -87,11 +87,20 @@ class Note:
 class Reservation:
     """What an attempt has taken from its gates."""
 
-    __slots__ = ("at", "items")
+    __slots__ = ("at", "items", "parked")
 
     def __init__(self, at: float, items: list[Need]) -> None:
         self.at: float = at
         self.items: list[Need] = items
+        self.parked: bool = False
+
+    def park(self, *, so: bool) -> None:
+        """Its job waits for jobs of its own now, or no more: those are not to wait for what it gives back."""
+        if self.parked != so:
+            self.parked = so
+            for _, meter, amount in self.items:
+                if isinstance(meter, Allowance):
+                    meter.resting += amount if so else -amount
 
 
 class Gate:
@@ -204,6 +213,8 @@ class Gate:
         amount, known = amount_of(entry, meter.unit)
         if not known:
             amount = min(amount, meter.most)
+        elif not amount:  # it does not use it
+            return None
         elif meter.never(amount):
             return Block(self, "exceeds", math.inf, meter, amount)
         when = meter.when(amount, now)
@@ -212,21 +223,25 @@ class Gate:
                 return Block(self, "exhausted", when, meter, amount)
             return Block(self, "meter", when, meter, amount)
         kept = meter.earmark
-        if kept is None or kept.pool is pool or kept.pool.key >= pool.key:
+        if kept is None or kept.pool is pool or pool.key < kept.pool.key:
             return None
         if meter.leaves(amount, kept, now):
             return None
-        return Block(self, "meter", max(kept.when, now), meter, amount)
+        # Once its time has come, what it is kept for says itself when it has gone.
+        return Block(self, "meter", kept.when if kept.when > now else math.inf, meter, amount)
 
     @staticmethod
-    def keep(pool: Pool, block: Block) -> None:
-        """What the head of a pool lacks is kept for it, unless one that comes before it has that already."""
+    def keep(pool: Pool, block: Block, until: float) -> None:
+        """What the head of a pool lacks is kept for it, unless one that comes before it has that already.
+
+        Not before it can go: what fills up again until then is for others.
+        """
         meter = block.meter
         if meter is None:
             return
         kept = meter.earmark
         if kept is None or kept.pool is pool or pool.key < kept.pool.key:
-            meter.earmark = Earmark(pool, block.amount, block.until)
+            meter.earmark = Earmark(pool, block.amount, until)
             pool.earmarks[meter] = None
 
     def needs(self, entry: Entry) -> Iterator[Need]:

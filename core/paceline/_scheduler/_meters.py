@@ -81,8 +81,14 @@ class Meter(ABC):
         self.refill(now)
         self.level -= amount
 
-    def settle(self, reserved: float, used: float, now: float, since: float = math.inf) -> bool:  # noqa: ARG002 - some count by it
-        """Correct what was reserved at `since` to what was really used; whether something came back by that."""
+    def settle(
+        self,
+        reserved: float,
+        used: float,
+        now: float,
+        since: float = math.inf,  # noqa: ARG002 - rates go by it
+    ) -> bool:
+        """Correct what was reserved at `since` to what was really used; whether something came back."""
         self.refill(now)
         self.level = min(self.size, self.level + reserved - used)
         return used < reserved
@@ -115,7 +121,7 @@ class Rate(Meter):
 
     @property
     def most(self) -> float:
-        return max(self.size, self._told * 60.0)
+        return max(self.size, self._told * 60.0, 1.0)  # one request passes, if only every other minute
 
     @property
     def per_minute(self) -> float:
@@ -203,7 +209,7 @@ class Rate(Meter):
 class Allowance(Meter):
     """What a budget has left, in all or for this period."""
 
-    __slots__ = ("ends", "on_exhausted", "period", "reserved", "said", "spent")
+    __slots__ = ("ends", "on_exhausted", "period", "reserved", "resting", "said", "spent")
 
     def __init__(
         self,
@@ -223,6 +229,8 @@ class Allowance(Meter):
         """When the period ends in which something was reserved."""
         self.reserved: float = 0.0
         """By jobs that have not ended."""
+        self.resting: float = 0.0
+        """Of that, by jobs that are parked: they may wait for one that waits for this."""
         self.spent: float = 0.0
         """In this period, by jobs that have."""
 
@@ -234,7 +242,8 @@ class Allowance(Meter):
         if self.ends is None or self.period is None or now < self.ends:
             return
         # What is reserved still is the first of the next period.
-        self.ends = now + self.period if self.reserved > 0.0 else None
+        goes_on = self.reserved > self.size * _GRAIN
+        self.ends = now + self.period - (now - self.ends) % self.period if goes_on else None
         self.spent = 0.0
         self.level = self.size - self.reserved
 
@@ -249,7 +258,7 @@ class Allowance(Meter):
 
     def exhausted(self, amount: float) -> bool:
         """Whether so much is not there even when all that runs gives back everything."""
-        return amount > self.level + self.reserved + self.size * _GRAIN
+        return amount > self.level + self.reserved - self.resting + self.size * _GRAIN
 
     def take(self, amount: float, now: float) -> None:
         super().take(amount, now)
@@ -268,4 +277,5 @@ class Allowance(Meter):
         self.level += other.size - self.size
         self.size = other.size
         self.period = other.period
+        self.ends = None if other.period is None else self.ends
         self.on_exhausted = other.on_exhausted

@@ -95,6 +95,13 @@ class Pool:
         """Whether no lane stands in it."""
         return not (self.warm.branches or self.cold.branches)
 
+    def keep_nothing(self) -> None:
+        """What was kept for its head is there for others."""
+        for meter in self.earmarks:
+            if meter.earmark is not None and meter.earmark.pool is self:
+                meter.earmark = None
+        self.earmarks.clear()
+
 
 class Pools:
     """All pools, in their order; and the level to which who was away comes back."""
@@ -242,10 +249,7 @@ class Pools:
     def _let_go(pool: Pool) -> None:
         """It needs nothing to be kept for it any more."""
         pool.last = None
-        for meter in pool.earmarks:
-            if meter.earmark is not None and meter.earmark.pool is pool:
-                meter.earmark = None
-        pool.earmarks.clear()
+        pool.keep_nothing()
         if pool.passed >= PATIENCE:
             for gate in pool.gates:
                 if gate.claim is pool:
@@ -275,7 +279,7 @@ def admit(pool: Pool, entry: Entry, now: float) -> Block | None:
     for gate in pool.gates:
         gate.used += 1
         if gate.breaker is not None:
-            gate.breaker.start(entry)
+            gate.breaker.start(entry.reserved)
     return None
 
 
@@ -285,9 +289,12 @@ def _blocked(pool: Pool, entry: Entry, now: float) -> Block | None:
     for block in blocks:
         if block.final:
             return block
-    for block in blocks:
-        block.gate.keep(pool, block)
-    return max(blocks, key=_until) if blocks else None
+    tightest = max(blocks, key=_until, default=None)
+    if tightest is not None:
+        pool.keep_nothing()
+        for block in blocks:
+            block.gate.keep(pool, block, tightest.until)
+    return tightest
 
 
 def _until(block: Block) -> float:

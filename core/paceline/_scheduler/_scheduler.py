@@ -187,11 +187,16 @@ class Scheduler:
     def park(self, entry: Entry) -> None:
         """A running job waits for its own: it gives back all that it holds."""
         self._move(entry, PARKED)
+        self.gates.park(entry)
         self.queues.free(entry)
+        if entry.group is not None:
+            self.queues.rest(entry.group)
 
     def unpark(self, entry: Entry) -> None:
         """It has waited: it wants back what it gave, ahead of new jobs of its lane (`next` returns it)."""
         self._move(entry, RETURNING)
+        if entry.reserved is not None:
+            entry.reserved.park(so=False)
         self.queues.push(entry)
 
     def body_is(self, entry: Entry, state: State) -> None:
@@ -245,6 +250,8 @@ class Scheduler:
         else:
             self._stop(entry)
         held, entry.reserved = entry.reserved, None
+        if held is not None:
+            self.gates.give_up(entry, held)
         return Leftover(entry, entry.charged, holds, held)
 
     def gone(
@@ -262,7 +269,7 @@ class Scheduler:
             self.gates.note_warmth(entry, entry.group, entry.group.warmth, usage, now)
         if leftover.reserved is not None:
             if begun:
-                self.gates.settle(entry, leftover.reserved, usage, None, now)
+                self.gates.settle(entry, leftover.reserved, usage, None, now, given_up=True)
             else:
                 self.gates.give_back(entry, leftover.reserved, now)
         if cost is not None:
@@ -271,6 +278,8 @@ class Scheduler:
             if entry.pool is not None:
                 self.queues.pools.leave(entry.pool)
             self.queues.vacate(entry)
+            if entry.group is not None:
+                self.queues.rest(entry.group)
 
     def spoke(self, entry: Entry) -> None:
         """The provider has begun to answer: where it leads its group, the others may follow."""
@@ -307,6 +316,7 @@ class Scheduler:
             self._mark(entry, status, None)
             if group is not None:
                 group.leave(status)
+                self.queues.rest(group)
             if entry.dependents is not None:
                 dependents, entry.dependents = entry.dependents, None
                 for each in dependents:
@@ -323,12 +333,17 @@ class Scheduler:
             self.timers.cancel(entry)
         elif entry.state is PAUSED:
             self.gates.leave_paused(entry)
-        return self._sweep(entry, status, None, now)
+        ended = self._sweep(entry, status, None, now)
+        if group is not None:
+            self.queues.rest(group)
+        return ended
 
     def retry(self, entry: Entry, when: float) -> None:
         """The job is to be tried again at that time."""
         self._move(entry, BACKOFF)
         self.timers.set(when, entry)
+        if entry.group is not None:
+            self.queues.rest(entry.group)
 
     def again(self, entry: Entry) -> None:
         """The job is to be tried again at once, ahead of its flow."""
@@ -337,6 +352,8 @@ class Scheduler:
     def suspend(self, entry: Entry) -> None:
         """The job rests, holding nothing, until `again`."""
         self._move(entry, SUSPENDED)
+        if entry.group is not None:
+            self.queues.rest(entry.group)
 
     def _sweep(self, first: Node, status: Status, cause: Node | None, now: float) -> Sequence[Node]:
         """End a job or group, and all that can no longer run because of it."""

@@ -19,13 +19,21 @@ __all__ = ["give_back", "hear", "settle"]
 
 
 def settle(
-    entry: Entry, held: Reservation, usage: Usage | None, failure: Failure | None, now: float
+    entry: Entry,
+    held: Reservation,
+    usage: Usage | None,
+    failure: Failure | None,
+    now: float,
+    *,
+    given_up: bool = False,
 ) -> tuple[list[Gate], list[Note]]:
     """Correct what was reserved to what was used: where others may pass by that, and what is to be told.
 
-    A provider that refused an attempt, or failed it, is believed: its gates wait.
+    A provider that refused an attempt, or failed it, is believed: its gates wait. How an attempt ended that
+    was given up says nothing of its provider.
     """
     refused = failure is not None and failure.fault == "limit"
+    held.park(so=False)
     changed: dict[Gate, None] = {}
     notes: list[Note] = []
     rates: dict[Gate, list[tuple[Rate, float]]] = {}
@@ -40,10 +48,14 @@ def settle(
         if isinstance(meter, Rate):
             rates.setdefault(gate, []).append((meter, amount))
     for gate in () if entry.pool is None else entry.pool.gates:
+        if given_up:
+            break
         breaker = gate.breaker
-        if breaker is not None and breaker.end(entry, _broken(failure, refused=refused), now):
+        if breaker is not None and breaker.end(held, _broken(failure, refused=refused), now):
             kind: NoteKind = "circuit_closed" if breaker.until is None else "circuit_opened"
             notes.append(Note(kind, gate, breaker.until))
+            changed[gate] = None
+        if breaker is not None and breaker.lost(held):  # it has told nothing: the next may try
             changed[gate] = None
         if failure is None:
             gate.strikes = 0
@@ -55,13 +67,13 @@ def settle(
 
 def give_back(entry: Entry, held: Reservation, now: float) -> list[Gate]:
     """Nothing was done with what was reserved, and nothing learned: where others may pass by that."""
+    held.park(so=False)
     changed: dict[Gate, None] = {}
     for gate, meter, amount in held.items:
         if meter.settle(amount, 0.0, now, held.at) or isinstance(meter, Allowance):
             changed[gate] = None
     for gate in () if entry.pool is None else entry.pool.gates:
-        if gate.breaker is not None and gate.breaker.probe is entry:
-            gate.breaker.end(entry, None, now)
+        if gate.breaker is not None and gate.breaker.lost(held):
             changed[gate] = None
     return list(changed)
 

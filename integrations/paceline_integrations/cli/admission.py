@@ -7,10 +7,18 @@ from typing import Any, Final, NamedTuple
 
 from paceline import Budget, Limits
 
-__all__ = ["BUDGET_FORM", "LIMITS_FORM", "parse_budget", "parse_limits"]
+__all__ = ["BUDGET_FORM", "LIMITS_FORM", "NamedLimits", "parse_budget", "parse_limits", "parse_named_limits"]
 
 LIMITS_FORM: Final = "requests=300,tokens=60000"
 BUDGET_FORM: Final = "tokens=1e6,on=pause"
+
+
+class NamedLimits(NamedTuple):
+    """Limits, of what (None: it was not said), and whether they say themselves how cached tokens count."""
+
+    name: str | None
+    limits: Limits
+    says_cached: bool
 
 
 class _Word(NamedTuple):
@@ -71,6 +79,22 @@ def parse_limits(text: str) -> Limits:
         ValueError: if a word is unknown (it lists the known), given twice, or has no such value.
     """
     return Limits(**_fields(text, _LIMITS, LIMITS_FORM))
+
+
+def parse_named_limits(text: str) -> NamedLimits:
+    """Read limits as `parse_limits` does; the name of what is limited may stand before them, and a colon.
+
+    Raises:
+        ValueError: as `parse_limits`; also if nothing is limited by them.
+    """
+    begun, sign, rest = text.partition("=")
+    name, colon, word = begun.rpartition(":")
+    if colon and not name.strip():
+        raise ValueError(f"expected a name before the colon, such as gpt-5:{LIMITS_FORM}, not {text!r}")
+    fields = _fields(word + sign + rest, _LIMITS, LIMITS_FORM)
+    if fields.keys() <= {"burst", "cached_tokens_count"}:
+        raise ValueError(f"{text!r} limits nothing: add what is limited, such as {LIMITS_FORM}")
+    return NamedLimits(name.strip() or None, Limits(**fields), "cached_tokens_count" in fields)
 
 
 def parse_budget(text: str) -> Budget:

@@ -8,7 +8,7 @@ import stat
 import sys
 import tempfile
 from array import array
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -81,16 +81,17 @@ class GroupsFile:
 
     It is read twice, so that nothing runs if a line is wrong and yet only the lines at work are in memory.
     What cannot be read twice (standard input, for which "-" stands, or a pipe) is copied to a temporary file.
+    `tags` are keys of the metadata by whose values jobs are told apart: they must be such values.
 
     Raises:
         CommandError: if it cannot be read, or a line is wrong: where, and what was expected.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, tags: Collection[str] = ()) -> None:
         self.name = "<stdin>" if str(path) == "-" else str(path)
         self._file = _open(path, self.name)
         try:
-            self._index = _Check(self.name).read(self._file)
+            self._index = _Check(self.name, tags).read(self._file)
         except BaseException:
             self._file.close()
             raise
@@ -156,8 +157,9 @@ def _copy(source: IO[bytes]) -> IO[bytes]:
 class _Check:
     """The first reading."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, tags: Collection[str]) -> None:
         self._name = name
+        self._tags = tags
         self._wrong: list[str] = []
         self._found = 0
         self._seen: dict[str, int] = {}
@@ -199,6 +201,11 @@ class _Check:
             raise ValueError(_told(error)) from error
         if not line.jobs:
             raise ValueError(f"group {line.group!r} has no jobs: expected a primer, followers or both")
+        for tag in self._tags:
+            if isinstance(line.metadata.get(tag), list | dict):
+                found = _kind(line.metadata[tag])
+                what = f"metadata: {tag!r} must be a text or a number, not {found}: a budget goes by it"
+                raise ValueError(what)  # noqa: TRY004 - as all that is wrong with a line
         for where, member in _members(line):
             try:
                 _member(member)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from paceline import Price, Provider, UnknownName, load_prices, load_providers, price_of
+from paceline import Price, Provider, price_of
 from paceline_integrations.planning import Forecast, PlannedGroup, Rates, forecast, recommendation
 
 from ._errors import CommandError
 from .groups_file import GroupsFile
+from .known import known_prices, known_provider, known_providers
 from .plan_settings import PlanSettings
 from .plan_text import print_plan
 from .prompts import Counting, planned_group
@@ -54,23 +54,18 @@ def plan_file(path: Path, flags: dict[str, Any]) -> None:
 
 
 def _provider(settings: PlanSettings) -> Provider:
-    with _told("--providers", settings.providers):
-        known = load_providers(settings.providers)
     if settings.provider is None:
+        known = known_providers(settings.providers)
         raise CommandError(
             f"--provider is missing (or set PACELINE_PROVIDER): one of {', '.join(sorted(known))}"
         )
-    if settings.provider not in known:
-        wrong = UnknownName("provider", settings.provider, known, "describe yours in a file for --providers")
-        raise CommandError(f"--provider: {wrong}")
-    return known[settings.provider]
+    return known_provider(settings.provider, settings.providers)
 
 
 def _price(settings: PlanSettings) -> Price | None:
     if settings.prices is None:
         return None  # a model in the environment alone is meant for other commands
-    with _told("--prices", settings.prices):
-        prices = load_prices(settings.prices)
+    prices = known_prices(settings.prices)
     known = ", ".join(map(repr, sorted(prices))) or "none"
     if settings.model is None:
         raise CommandError(
@@ -80,16 +75,6 @@ def _price(settings: PlanSettings) -> Price | None:
     if price is None:
         raise CommandError(f"--model: {settings.prices} has no price of {settings.model!r}; known: {known}")
     return price
-
-
-@contextmanager
-def _told(flag: str, path: Path | None) -> Generator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise CommandError(f"{flag}: {path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise CommandError(f"{flag}: {error}") from error
 
 
 def _planned(groups: GroupsFile, counting: Counting) -> Iterator[PlannedGroup]:

@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from .holds import hold_of
 from .summary import amount, duration, lanes_table
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class _Screen:
 
     def render(self) -> RenderableType:
         rows: list[RenderableType] = [self._bar(), self._counts()]
+        if self._run.snapshot is not None:
+            rows.append(_held(self._run.snapshot))
         report = self._run.report()
         if len(report.lanes) > 1:
             rows.append(lanes_table(report, most=8))
@@ -93,3 +96,15 @@ class _Screen:
                 Text(f"{amount(totals.input_tokens)} tokens read, {share:.0%} of them from the cache")
             )
         return Text(" · ", style="dim").join(parts)
+
+
+def _held(snapshot: Snapshot) -> Text:
+    """The one thing that holds jobs now; an empty line where nothing does: what is below is to stay there."""
+    hold = hold_of(snapshot)
+    text = Text(no_wrap=True, overflow="ellipsis")
+    if hold is None:
+        return text
+    text.append(str(hold.reason), style="yellow" if hold.unusual else "dim")
+    if hold.left is not None:
+        text.append(f" ({duration(hold.left)})", style="yellow")
+    return text.append(f" · {hold.jobs:,} {'job' if hold.jobs == 1 else 'jobs'}", style="dim")

@@ -3,106 +3,151 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from .options import GroupsArgument, Json, Prices, ProviderFacts, ProviderName, Slots, option
+
 __all__ = ["run"]
 
-_INPUT, _WORK, _OUTPUT = "Input and results", "How it runs", "What it tells"
+_INPUT, _WORK, _GROUPS, _OUTPUT = "Input and results", "How it runs", "How groups run", "What it tells"
+
+
+def _switch(name: str, help_text: str, *, panel: str) -> Any:
+    return typer.Option(name, help=help_text, rich_help_panel=panel)
+
+
+Executor = Annotated[
+    str | None,
+    option(
+        "What runs the jobs: an executor, a LangChain chain, or a function of the payload.",
+        panel=_INPUT,
+        metavar="MODULE:ATTRIBUTE",
+    ),
+]
+Out = Annotated[
+    Path | None,
+    option("Where results go, one line a job. Default: standard output.", panel=_INPUT, metavar="FILE"),
+]
+Events = Annotated[Path | None, option("Where the event log goes.", panel=_INPUT, metavar="FILE")]
+Overwrite = Annotated[bool, _switch("--overwrite", "Replace files that exist.", panel=_INPUT)]
+Lanes = Annotated[
+    list[str] | None,
+    option(
+        "Weight of a lane; can be repeated. Lanes named only in the file weigh 1.",
+        panel=_WORK,
+        metavar="NAME=WEIGHT",
+    ),
+]
+Limits = Annotated[
+    list[str] | None,
+    option(
+        "concurrency, requests, tokens, input and output (tokens) a minute, burst (minutes' worth), "
+        "cached=count|exempt: of the executor's model, or of a name put before (gpt-5:requests=300; *: all "
+        "jobs). Can be repeated.",
+        panel=_WORK,
+        metavar="requests=300,tokens=60000",
+    ),
+]
+Budgets = Annotated[
+    list[str] | None,
+    option(
+        "tokens or money that may be spent; period (seconds), by (a key in metadata: one for each value), "
+        "on=pause|fail|cancel_run, name. Can be repeated.",
+        panel=_WORK,
+        metavar="tokens=1e6,on=pause",
+    ),
+]
+Retries = Annotated[
+    str | None,
+    option(
+        "Further attempts at a job that failed, after growing random pauses (default 0).",
+        panel=_WORK,
+        metavar="N",
+    ),
+]
+Release = Annotated[
+    str | None,
+    option(
+        "When a group's followers may start: at the primer's first token (default) or at its end.",
+        panel=_GROUPS,
+        metavar="first_token|complete",
+    ),
+]
+Settle = Annotated[
+    str | None,
+    option(
+        "Wait after that until followers start (default: by --provider, else 0).", panel=_GROUPS, metavar="S"
+    ),
+]
+InFlight = Annotated[
+    str | None,
+    option(
+        "Jobs of one group that run at once; 0: no cap; auto learns whether the cache is shared "
+        "(default: 1 where --provider caches per slot, else 0).",
+        panel=_GROUPS,
+        metavar="N|auto",
+    ),
+]
+Ttl = Annotated[
+    str | None,
+    option(
+        "How long an unused prefix stays cached; 0: for ever (default: by --provider, else 0).",
+        panel=_GROUPS,
+        metavar="S",
+    ),
+]
+MissHold = Annotated[
+    str | None,
+    option(
+        "How long to hold a group whose follower found nothing cached (default 0).",
+        panel=_GROUPS,
+        metavar="S",
+    ),
+]
+SavingsBy = Annotated[
+    str | None,
+    option(
+        "Tell what was saved for each value of that key in the groups' metadata, too.",
+        panel=_OUTPUT,
+        metavar="KEY",
+    ),
+]
+LogLevel = Annotated[
+    str | None,
+    option(
+        "debug, info (every event), warning (default), error or critical; to standard error.",
+        panel=_OUTPUT,
+        metavar="LEVEL",
+    ),
+]
+LogJson = Annotated[bool, _switch("--log-json", "Log as JSON lines.", panel=_OUTPUT)]
 
 
 def run(
-    groups: Annotated[
-        Path,
-        typer.Argument(
-            metavar="GROUPS.jsonl", help="One group a line; - reads standard input.", show_default=False
-        ),
-    ],
-    executor: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODULE:ATTRIBUTE",
-            help="What runs the jobs: an executor, a LangChain chain, or a function of the payload.",
-            rich_help_panel=_INPUT,
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Where results go, one line a job. Default: standard output.",
-            rich_help_panel=_INPUT,
-        ),
-    ] = None,
-    events: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Where the event log goes.", rich_help_panel=_INPUT),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that exist.", rich_help_panel=_INPUT)
-    ] = False,
-    lane: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=WEIGHT",
-            help="Weight of a lane; can be repeated. Lanes named only in the file weigh 1.",
-            rich_help_panel=_WORK,
-        ),
-    ] = None,
-    slots: Annotated[
-        str | None,
-        typer.Option(metavar="N", help="Jobs that run at once (default 8).", rich_help_panel=_WORK),
-    ] = None,
-    release: Annotated[
-        str | None,
-        typer.Option(
-            metavar="first_token|complete",
-            help="When a group's followers may start: at the primer's first token (default) or at its end.",
-            rich_help_panel=_WORK,
-        ),
-    ] = None,
-    in_flight: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N",
-            help="Jobs of one group that run at once (default: no cap).",
-            rich_help_panel=_WORK,
-        ),
-    ] = None,
-    retries: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N",
-            help="Further attempts at a job that failed, after growing random pauses (default 0).",
-            rich_help_panel=_WORK,
-        ),
-    ] = None,
-    savings_by: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KEY",
-            help="Tell what was saved for each value of that key in the groups' metadata, too.",
-            rich_help_panel=_OUTPUT,
-        ),
-    ] = None,
-    json: Annotated[
-        bool,
-        typer.Option(
-            "--json", help="Print the report, as JSON, alone on standard output.", rich_help_panel=_OUTPUT
-        ),
-    ] = False,
-    log_level: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LEVEL",
-            help="debug, info (every event), warning (default), error or critical; to standard error.",
-            rich_help_panel=_OUTPUT,
-        ),
-    ] = None,
-    log_json: Annotated[
-        bool, typer.Option("--log-json", help="Log as JSON lines.", rich_help_panel=_OUTPUT)
-    ] = False,
+    groups: GroupsArgument,
+    executor: Executor = None,
+    out: Out = None,
+    events: Events = None,
+    overwrite: Overwrite = False,
+    lane: Lanes = None,
+    slots: Slots = None,
+    limits: Limits = None,
+    budget: Budgets = None,
+    retries: Retries = None,
+    provider: ProviderName = None,
+    providers: ProviderFacts = None,
+    prices: Prices = None,
+    release: Release = None,
+    settle: Settle = None,
+    in_flight: InFlight = None,
+    ttl: Ttl = None,
+    miss_hold: MissHold = None,
+    savings_by: SavingsBy = None,
+    json: Json = False,
+    log_level: LogLevel = None,
+    log_json: LogJson = False,
 ) -> None:
     """Run the groups of a file and write their results.
 
@@ -113,28 +158,20 @@ def run(
     Results are appended as they come and put in input order at the end. Without --out they go to standard
     output, as they come. Ctrl-C stops within 5 seconds and keeps what is done.
 
-    Every option can be given as an environment variable: --in-flight as PACELINE_IN_FLIGHT, and so on.
+    --provider takes how the groups run, and what a cached token costs, from what is known of a provider; what
+    is said besides wins. Jobs beyond --limits wait. A --budget is reserved before each call: jobs for which
+    too little is left wait for its next period, or, where there is none, end when all that could run has run.
 
-    Exit code: 0 all succeeded, 1 some did not, 2 bad usage or input (nothing was run), 130 interrupted.
+    Every option can be given as an environment variable: --in-flight as PACELINE_IN_FLIGHT, and so on; what
+    can be repeated is separated by ; there, lanes by commas.
+
+    Exit code: 0 all succeeded, 1 some did not (those that a budget stopped included), 2 bad usage or input
+    (nothing was run), 130 interrupted.
     """
+    flags = dict(locals())  # all options, by name
     # Imported late: `paceline --help` need not load the engine.
     from .running import run_file
 
-    flags = {
-        "executor": executor,
-        "out": out,
-        "events": events,
-        "overwrite": overwrite or None,
-        "lane": lane,
-        "slots": slots,
-        "release": release,
-        "in_flight": in_flight,
-        "retries": retries,
-        "savings_by": savings_by,
-        "PACELINE_JSON": json or None,
-        "log_level": log_level,
-        "log_json": log_json or None,
-    }
-    code = run_file(groups, flags)
+    code = run_file(flags.pop("groups"), flags)
     if code:
         raise typer.Exit(code)

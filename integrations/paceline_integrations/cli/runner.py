@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from paceline import (
+    Closed,
     Engine,
     Group,
     GroupPolicy,
@@ -22,7 +23,9 @@ from paceline import (
 )
 
 from ._errors import CommandError
+from .budgets import BudgetMeter
 from .groups_file import GroupLine, GroupsFile
+from .holds import HoldMeter, out_of_budget
 from .results import ResultsWriter
 from .shares import ShareMeter
 
@@ -76,6 +79,7 @@ class GroupsRun:
         *,
         keep: bool,
         savings: SavingsTally | None = None,
+        budgets: BudgetMeter | None = None,
     ) -> None:
         self._engine = engine
         self._groups = groups
@@ -86,6 +90,9 @@ class GroupsRun:
         self._begun = self._seconds = 0.0
         self.tally = RunTally(keep_tasks=keep)
         self._savings = SavingsTally(keep_groups=False) if savings is None else savings
+        self._open: dict[str, Group] = {}
+        self.budgets = BudgetMeter(()) if budgets is None else budgets
+        self.holds = HoldMeter()
         self.snapshot: Snapshot | None = None
 
     @property
@@ -144,19 +151,36 @@ class GroupsRun:
         self._seconds = time.monotonic() - self._begun
         self.snapshot = self._engine.snapshot()
         self._shares.look(self.snapshot)
+        self.holds.look(self.snapshot)
+        if self.budgets.any:
+            self.budgets.look(self._engine)
+            self._cancel_paused(self.snapshot)
+
+    def _cancel_paused(self, snapshot: Snapshot) -> None:
+        """Nobody raises a budget here: jobs that would wait for that for ever make room for others."""
+        paused = out_of_budget(snapshot)
+        for group in tuple(self._open.values()) if paused else ():
+            for handle in _members(group):
+                if handle.id in paused:
+                    handle.cancel(str(paused[handle.id]))
 
     async def _feed(self, lane: str, tasks: asyncio.TaskGroup) -> None:
         room = _Room(2 * self._slots, _JOBS_AT_HAND // len(self._groups.lanes))
         for first_job, line in self._groups.lines(lane):
             await room.take(line.jobs)
-            group = await self._submit(line)
+            try:
+                group = await self._submit(line)
+            except Closed:  # a budget is spent that ends the run
+                return
             tasks.create_task(self._collect(group, first_job, room))
 
     async def _submit(self, line: GroupLine) -> Group:
         primer, followers = line.members()
+        self.budgets.heard(line.metadata)
         async with self._engine.open_group(
             line.group, lane=line.lane, policy=self._policy, metadata=line.metadata
         ) as group:
+            self._open[line.group] = group
             if primer is not None:
                 _ = await group.submit_primer(primer.payload, name=primer.name)
             for follower in followers:
@@ -186,6 +210,7 @@ class GroupsRun:
             raise
         finally:
             self._savings.settle(group.name)
+            del self._open[group.name]
             room.give_back(lines=1)
 
 

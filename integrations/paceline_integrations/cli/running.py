@@ -13,7 +13,6 @@ from rich.console import Console
 from paceline import (
     Engine,
     Executor,
-    GroupPolicy,
     JobResult,
     JsonlSink,
     Lane,
@@ -26,6 +25,7 @@ from paceline import (
 )
 
 from ._errors import CommandError
+from .budgets import BudgetMeter
 from .groups_file import GroupsFile
 from .interrupts import GRACE, INTERRUPTED, run_until_interrupted
 from .loading import load_executor
@@ -33,7 +33,8 @@ from .logs import configure_logging
 from .results import ResultsFile, ResultsStream, ResultsWriter, refuse_existing
 from .runner import GroupsRun
 from .settings import RunSettings, read_settings
-from .summary import print_summary
+from .summary import Held, print_summary
+from .terms import Terms, terms_of
 
 __all__ = ["run_file"]
 
@@ -54,17 +55,22 @@ def run_file(path: Path, flags: dict[str, Any]) -> int:
     configure_logging(settings.log_level, as_json=settings.log_json)
     _check_outputs(path, settings)
     stdout = sys.stdout
+    tags = {budget.by for budget in settings.budget if budget.by is not None}
     with ExitStack() as stack:
-        groups = stack.enter_context(GroupsFile(path))
+        groups = stack.enter_context(GroupsFile(path, tags=tags))
         # What the person's own code prints must not get between results: it goes where logs go.
         stack.enter_context(redirect_stdout(sys.stderr))
         executor = load_executor(settings.executor)
+        name = settings.executor.rpartition(":")[2]
+        terms = terms_of(settings, executor, name)
         screen = _screen(settings, stdout)
         results = _Results(_writer(settings, groups, stack, screen, stdout))
-        policy = GroupPolicy(release=settings.release, in_flight=settings.in_flight)
-        engine = _engine(settings, groups, executor)
-        savings = SavingsTally(by=settings.savings_by, keep_groups=groups.groups <= _GROUPS_TOLD)
-        run = GroupsRun(engine, groups, results, policy, keep=settings.json_report, savings=savings)
+        engine = _engine(settings, terms, groups, {name: executor})
+        savings = SavingsTally(**terms.savings, keep_groups=groups.groups <= _GROUPS_TOLD)
+        budgets = BudgetMeter(terms.budgets)
+        run = GroupsRun(
+            engine, groups, results, terms.policy, keep=settings.json_report, savings=savings, budgets=budgets
+        )
         with _progress(run, screen):
             interrupted = run_until_interrupted(run.main) is None
         results.finish()
@@ -77,16 +83,32 @@ class _Results:
     def __init__(self, writer: ResultsWriter | None) -> None:
         self._writer = writer
         self.troubles: list[TaskReport] = []
+        self._causes: set[str | None] = set()
 
     def add(self, place: int, result: JobResult) -> None:
         if not result.ok and len(self.troubles) < _TROUBLES:
-            self.troubles.append(TaskReport.of(result))
+            self._remember(result)
         if self._writer is not None:
             self._writer.add(place, result)
+
+    def _remember(self, result: JobResult) -> None:
+        cause = _shared_cause(result)
+        if cause is None or cause not in self._causes:
+            self._causes.add(cause)
+            self.troubles.append(TaskReport.of(result))
 
     def finish(self) -> None:
         if self._writer is not None:
             self._writer.finish()
+
+
+def _shared_cause(result: JobResult) -> str | None:
+    """What kept it from its work, and others as well: the first of them stands for all."""
+    if result.error is None or result.status == "suspended":
+        return None
+    if result.status in ("cancelled", "skipped"):
+        return f"{result.status}: {result.error.message}"
+    return None if result.attempts else result.error.type
 
 
 def _check_outputs(path: Path, settings: RunSettings) -> None:
@@ -108,7 +130,7 @@ def _same(one: Path, other: Path) -> bool:
     return one.resolve() == other.resolve()
 
 
-def _engine(settings: RunSettings, groups: GroupsFile, executor: Executor) -> Engine:
+def _engine(settings: RunSettings, terms: Terms, groups: GroupsFile, executor: dict[str, Executor]) -> Engine:
     lanes = {name: Lane(name) for name in groups.lanes} | {lane.name: lane for lane in settings.lane}
     sinks: list[Sink] = []
     if settings.events is not None:
@@ -122,6 +144,9 @@ def _engine(settings: RunSettings, groups: GroupsFile, executor: Executor) -> En
         executor,
         lanes=tuple(lanes.values()),
         slots=settings.slots,
+        limits=terms.limits,
+        budget=terms.budgets,
+        prices=terms.prices,
         retry=RetryPolicy(attempts=settings.retries + 1) if settings.retries else None,
         sinks=sinks,
         grace=_ENGINE_GRACE,
@@ -186,7 +211,8 @@ def _tell(
         console = Console(stderr=True) if settings.out is None else Console(file=stdout)
         if interrupted:
             console.print("interrupted", style="bold yellow")
-        print_summary(console, report, troubles, missing=missing, savings=run.savings())
+        held = Held(run.holds.longest, run.budgets.states)
+        print_summary(console, report, troubles, missing=missing, savings=run.savings(), held=held)
         if settings.out is not None:
             console.print(f"results in {settings.out}", style="dim", soft_wrap=True, highlight=False)
     return _code(report, missing, interrupted)

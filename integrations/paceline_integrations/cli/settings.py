@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from paceline import Lane
+from paceline import Budget, Lane
 
 from ._errors import CommandError
+from .admission import NamedLimits, parse_budget, parse_named_limits
 
 __all__ = ["DemoSettings", "LogLevel", "RunSettings", "read_settings"]
 
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 
 
 class RunSettings(BaseSettings):
     """How `paceline run` runs. Fields are named like the flags; `lane` is a list of `NAME=WEIGHT`.
 
-    In the environment lanes are separated by commas: `PACELINE_LANE=batch=1,interactive=4`.
+    None is what was not said, where a provider may say it. In the environment lanes are separated by commas:
+    `PACELINE_LANE=batch=1,interactive=4`; limits and budgets, which have commas in them, by semicolons.
     """
 
     model_config = SettingsConfigDict(
@@ -33,8 +37,16 @@ class RunSettings(BaseSettings):
     events: Path | None = None
     lane: Annotated[tuple[Lane, ...], NoDecode] = ()
     slots: Count = 8
+    limits: Annotated[tuple[NamedLimits, ...], NoDecode] = ()
+    budget: Annotated[tuple[Budget, ...], NoDecode] = ()
+    provider: str | None = None
+    providers: Path | None = None
+    prices: Path | None = None
     release: Literal["first_token", "complete"] = "first_token"
-    in_flight: Count | None = None
+    settle: Seconds | None = None
+    in_flight: int | Literal["auto"] | None = None
+    ttl: Seconds | None = None
+    miss_hold: Seconds = 0.0
     retries: Annotated[int, Field(ge=0)] = 0
     savings_by: Annotated[str | None, Field(min_length=1)] = None
     overwrite: bool = False
@@ -57,13 +69,37 @@ class RunSettings(BaseSettings):
     @field_validator("lane", mode="before")
     @classmethod
     def _lanes(cls, value: Any) -> tuple[Lane, ...]:
-        texts: list[str] = value.split(",") if isinstance(value, str) else list(value)
-        lanes = [_lane(text) for text in texts if text.strip()]
-        names = [lane.name for lane in lanes]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"lane {name!r} is named twice")
+        lanes = [_lane(text) for text in _several(value, ",")]
+        twice = _twice(lane.name for lane in lanes)
+        if twice is not None:
+            raise ValueError(f"lane {twice!r} is named twice")
         return tuple(lanes)
+
+    @field_validator("limits", mode="before")
+    @classmethod
+    def _limits(cls, value: Any) -> tuple[NamedLimits, ...]:
+        limits = [parse_named_limits(text) for text in _several(value, ";")]
+        twice = _twice(each.name for each in limits)
+        if twice is not None:
+            what = repr(twice) if twice else "the executor"
+            raise ValueError(f"{what} is limited twice: put all pairs in one")
+        return tuple(limits)
+
+    @field_validator("budget", mode="before")
+    @classmethod
+    def _budgets(cls, value: Any) -> tuple[Budget, ...]:
+        budgets = [parse_budget(text) for text in _several(value, ";")]
+        twice = _twice(budget.name for budget in budgets)
+        if twice is not None:
+            raise ValueError(f"two are named {twice!r}: give each a name of its own, name=...")
+        return tuple(budgets)
+
+    @field_validator("in_flight", mode="before")
+    @classmethod
+    def _in_flight(cls, value: Any) -> Any:
+        if isinstance(value, str) and value != "auto" and not value.strip().isdecimal():
+            raise ValueError(f"expected a whole number (0: no cap) or auto, not {value!r}")
+        return value
 
 
 class DemoSettings(BaseSettings):
@@ -79,6 +115,21 @@ class DemoSettings(BaseSettings):
     yes: bool = False
 
 
+def _several(value: Any, sign: str) -> list[str]:
+    """The values of an option that can be repeated: of the command line, or of one variable."""
+    return [each for each in value.split(sign) if each.strip()] if isinstance(value, str) else list(value)
+
+
+def _twice(names: Iterable[str | None]) -> str | None:
+    """The first name that comes twice, if one does."""
+    seen: set[str | None] = set()
+    for name in names:
+        if name in seen:
+            return name or ""
+        seen.add(name)
+    return None
+
+
 def _lane(text: str) -> Lane:
     name, sign, weight = (part.strip() for part in text.rpartition("="))
     if not sign or not name:
@@ -91,6 +142,8 @@ def _lane(text: str) -> Lane:
 
 
 S = TypeVar("S", bound=BaseSettings)
+_ALIASES = {"json": "PACELINE_JSON"}
+"""Fields of pydantic's are not called json."""
 
 
 def read_settings(kind: type[S], flags: dict[str, Any]) -> S:
@@ -99,9 +152,14 @@ def read_settings(kind: type[S], flags: dict[str, Any]) -> S:
     Raises:
         CommandError: one line for each setting that is wrong, by the name under which it was given.
     """
-    given = {name: value for name, value in flags.items() if value is not None and value != []}
+    # A switch that was not given is False.
+    given = {
+        name: value
+        for name, value in flags.items()
+        if value is not None and value is not False and value != []
+    }
     try:
-        return kind(**given)
+        return kind(**{_ALIASES.get(name, name): value for name, value in given.items()})
     except ValidationError as error:
         raise CommandError(*(_told(each, given) for each in error.errors(include_url=False))) from error
 

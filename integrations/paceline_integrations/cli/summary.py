@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from paceline import RunReport, RunTotals, Savings, TaskReport
+from paceline import RunReport, RunTotals, Savings, TaskReport, WaitReason
 from paceline_integrations.terminal import savings_table
 
-__all__ = ["amount", "duration", "lanes_table", "print_summary"]
+from .budgets import BudgetState
 
+__all__ = ["Held", "amount", "duration", "lanes_table", "print_summary"]
+
+_WORTH_TELLING = 0.01
+"""The part of a run's time for which something held its jobs, from which on that is told."""
+_BUDGETS_TOLD = 8
 _STYLES = {"succeeded": "green", "failed": "red", "skipped": "yellow", "suspended": "magenta"}
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a run was held by: the reason that held jobs the longest, with its seconds; its budgets."""
+
+    longest: tuple[WaitReason, float] | None = None
+    budgets: tuple[BudgetState, ...] = ()
 
 
 def amount(number: int | None) -> str:
@@ -54,8 +69,9 @@ def print_summary(
     *,
     missing: int,
     savings: Savings | None = None,
+    held: Held | None = None,
 ) -> None:
-    """Tell how a run ended: counts, time, tokens, shares, what caches saved, and its first troubles."""
+    """Tell how a run ended: counts, time, tokens, shares, what held it, what caches saved, first troubles."""
     totals = report.totals
     for task in troubles:
         console.print(_trouble(task))
@@ -65,6 +81,8 @@ def print_summary(
     console.print(_headline(totals, missing))
     if totals.input_tokens is not None or totals.output_tokens is not None:
         console.print(_tokens(totals))
+    if held is not None:
+        _print_held(console, held, totals.seconds)
     if len(report.lanes) > 1:
         console.print(lanes_table(report))
         if any(lane.share_while_waiting is not None for lane in report.lanes.values()):
@@ -73,6 +91,42 @@ def print_summary(
         console.print()
         console.print(savings_table(savings))
         console.print()
+
+
+def _print_held(console: Console, held: Held, whole: float) -> None:
+    if held.longest is not None and held.longest[1] > _WORTH_TELLING * whole:
+        reason, seconds = held.longest
+        line = Text(f"held for {duration(seconds)} of {duration(whole)}: ", style="yellow")
+        console.print(line.append(str(reason)))
+    # Of many the nearest to their end.
+    shown = sorted(held.budgets, key=lambda each: each.left / each.size)
+    for each in shown[:_BUDGETS_TOLD]:
+        console.print(_budget(each))
+    if len(shown) > _BUDGETS_TOLD:
+        console.print(
+            Text(f"and {len(shown) - _BUDGETS_TOLD:,} more budgets, of which more is left", style="dim")
+        )
+
+
+def _budget(state: BudgetState) -> Text:
+    text = Text(state.name, style="bold")
+    if state.by is not None:
+        text.append(f" of {state.by} {state.tag}", style="not bold")
+    unit = "" if state.unit == "money" else f" {state.unit}"
+    text.append(f": {_number(state.spent)} of {_number(state.size)}{unit} spent, ", style="not bold")
+    over = state.left < 0
+    left = f"{_number(abs(state.left))} {'too much' if over else 'left'}"
+    text.append(left, style="not bold red" if over else "not bold")
+    if state.period is not None:
+        text.append(f" in this period of {duration(state.period)}", style="not bold dim")
+    return text
+
+
+def _number(number: float) -> str:
+    """Write tokens or money, which may be cents or thousands."""
+    if number == int(number):
+        return f"{number:,.0f}"
+    return f"{number:,.2f}" if number >= 10 else f"{number:.4g}"
 
 
 def _headline(totals: RunTotals, missing: int) -> Text:

@@ -235,7 +235,7 @@ def all_succeed(results: Sequence[JobResult]) -> None:
 def rates(smoke: bool) -> list[Row]:
     """At most 1 % of requests refused, at least 95 % of the allowed rate used."""
     rows: list[Row] = []
-    for told in TOLD:
+    for told in (told for told in TOLD if told.judged or not smoke):
         for mix in list(MIXES)[:1] if smoke or not told.judged else MIXES:
             bad, good = exact(mix, told)
             what = f"{mix}, {told.what}"

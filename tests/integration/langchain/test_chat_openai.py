@@ -36,11 +36,13 @@ class Client:
     def __init__(self) -> None:
         self._open: list[openai.DefaultAsyncHttpxClient] = []
 
-    def __call__(self, server: Simulator, *, simulate: str | None = None, **settings: Any) -> ChatOpenAI:
+    def __call__(
+        self, server: Simulator, *, simulate: str | None = None, model: str = "simulator", **settings: Any
+    ) -> ChatOpenAI:
         connections = openai.DefaultAsyncHttpxClient()
         self._open.append(connections)
         return ChatOpenAI(
-            model="simulator",
+            model=model,
             base_url=server.base_url,
             api_key=SecretStr("none"),
             max_retries=0,
@@ -165,7 +167,7 @@ def test_the_engine_waits_as_long_as_a_429_says(chat: Client, serve: Serve) -> N
         async with Engine(chain, retry=RetryPolicy(attempts=2, base=0.001), slots=1) as engine:
             handle = await engine.submit(payload("go on"))
             await until(lambda: handle.waiting is not None)
-            other = await engine.submit(payload("me first"), executor=PROMPT | chat(server))
+            other = await engine.submit(payload("me first"), executor=PROMPT | chat(server, model="other"))
             await other
             assert (await other.wait()).usage is not None
             assert handle.status == "waiting", "the wait holds no slot"
@@ -177,6 +179,27 @@ def test_the_engine_waits_as_long_as_a_429_says(chat: Client, serve: Serve) -> N
     assert refused.error.type.endswith("RateLimitError")
     assert answered.started - refused.ended >= 0.4
     assert result.usage.requests == 1
+
+
+def test_a_429_holds_all_jobs_of_its_model_whatever_their_chain(chat: Client, serve: Serve) -> None:
+    server = serve()
+    chain = PROMPT | chat(server, simulate="status=429, retry-after=0.4, first=1")
+    alike = PROMPT | chat(server)
+
+    async def main() -> Any:
+        async with Engine(chain, retry=RetryPolicy(attempts=2, base=0.001), slots=2) as engine:
+            handle = await engine.submit(payload("go on"))
+            await until(lambda: handle.waiting is not None)
+            other = await engine.submit(payload("me too"), executor=alike)
+            assert other.waiting is not None
+            assert (other.waiting.kind, other.waiting.on) == ("retry_after", "simulator")
+            return await handle.wait(), await other.wait()
+
+    refused, other = chat.run(main)
+    assert refused.ok
+    assert other.ok
+    assert other.attempts[0].started - refused.attempts[0].ended >= 0.4
+    assert server.stats().requests == 3
 
 
 def test_an_answer_dropped_in_the_middle_is_tried_again(chat: Client, serve: Serve) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from paceline import Budget, Limits
-from paceline_integrations.cli.admission import parse_budget, parse_limits
+from paceline_integrations.cli.admission import NamedLimits, parse_budget, parse_limits, parse_named_limits
 
 
 def test_limits_are_read_from_pairs() -> None:
@@ -20,6 +20,41 @@ def test_limits_are_read_from_pairs() -> None:
         cached_tokens_count=False,
     )
     assert parse_limits("cached=count,requests=1") == Limits(requests_per_minute=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("requests=3", None),
+        ("gpt-5:requests=3", "gpt-5"),
+        ("gemma3:27b: requests=3", "gemma3:27b"),
+        ("vendor/model-1.5:requests=3", "vendor/model-1.5"),
+        ("*:requests=3", "*"),
+    ],
+)
+def test_limits_may_say_of_what_they_are(text: str, name: str | None) -> None:
+    assert parse_named_limits(text) == NamedLimits(name, Limits(requests_per_minute=3), says_cached=False)
+
+
+def test_whether_limits_say_how_cached_tokens_count_is_known() -> None:
+    assert parse_named_limits("input=3,cached=count").says_cached
+    assert not parse_named_limits("input=3,burst=2").says_cached
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (":requests=3", "expected a name before the colon, such as gpt-5:requests=300,tokens=60000, not "),
+        ("gpt-5:", "expected pairs such as requests=300,tokens=60000, not "),
+        ("gpt-5:rpm=3", "unknown word 'rpm'; known: concurrency, "),
+        ("burst=2,cached=exempt", "'burst=2,cached=exempt' limits nothing: add what is limited, such as "),
+        ("requests=1,o3:tokens=2", "unknown word 'o3:tokens'; known: "),
+    ],
+)
+def test_wrong_named_limits_are_told_in_a_line(text: str, told: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is compared
+        parse_named_limits(text)
+    assert str(caught.value).startswith(told)
 
 
 def test_a_budget_is_read_from_pairs() -> None:

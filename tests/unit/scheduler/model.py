@@ -171,17 +171,25 @@ class Model:
                 found.append(primer)
         return found
 
+    def rest(self) -> None:
+        """Groups with nothing ready need no place, but for those that send one at a time and have sent it."""
+        for family in self.families:
+            ready = any(t.state is State.READY for t in family.members)
+            cap = family.entry.cap
+            alone = cap is not None and cap.capacity == 1 and self.group_full(family)
+            family.active = family.active and (ready or alone)
+
     def follow(self) -> list[Thing]:
         """Draw every consequence until there is none left; what ended by it, in any order."""
         ended: list[Thing] = []
-        for family in self.families:
-            family.active = family.active and any(t.state is State.READY for t in family.members)
+        self.rest()
         while True:
             before = len(ended)
             for family in self.families:
                 self._release_by_end(family)
                 over = family.closed and all(t.status is not None for t in family.members)
                 if over and family.status is None:
+                    family.active = False
                     self.end(family, verdict(family))
                     ended.append(family)
             for task in self.tasks:

@@ -269,6 +269,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         task = pick(which, self.tasks_in(State.RUNNING))
         self.real.park(task.entry)
         task.state = State.PARKED
+        self.model.rest()
 
     def parked(self) -> list[Task]:
         return [t for t in self.tasks_in(State.PARKED) if not t.looks]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from paceline import Cost, Failure, Job, JobContext, RateLimit, RateLimits, Usage
 
-__all__ = ["Broken", "Call", "Metered", "Model", "Refused", "now"]
+__all__ = ["Broken", "Call", "Metered", "Model", "Refused", "now", "tokens"]
 
 
 def now() -> float:
