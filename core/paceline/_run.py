@@ -291,23 +291,20 @@ class Run:
         if record.options.stream or record.listeners:
             return True
         group = record.group_record
-        return (
-            group is not None
-            and record is group.primer
-            and group.policy.release == "first_token"
-            and not group.released
-            and group.expects_followers
-        )
+        if group is None or group.policy.release != "first_token":
+            return False
+        if group.leads(record):
+            return True
+        return record is group.primer and not group.released and group.expects_followers
 
     def primer_spoke(self, record: Record) -> None:
         """A job gave its first token: if it is a primer, that may release its group."""
         group = record.group_record
-        if group is not None and group.warmth is not None and group.warmth.lead is record:
-            self.scheduler.spoke(record)
-            self.dispatch()
-        if group is None or record is not group.primer or group.released:
+        if group is None or group.policy.release != "first_token":
             return
-        if group.policy.release == "first_token":
+        if self.scheduler.prefixes.spoke(record, self.loop.time()):
+            self.dispatch()
+        elif record is group.primer and not group.released:
             self.scheduler.release(group, self.loop.time())
             self.settling.announce_release(group, "first_token")
             self.dispatch()

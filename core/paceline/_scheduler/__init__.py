@@ -15,8 +15,9 @@ from ._lanes import LaneState as LaneState
 from ._meters import Allowance as Allowance, Rate as Rate, Unit as Unit
 from ._pools import Pool as Pool
 from ._scheduler import Scheduler as Scheduler
+from ._sharing import UNCAPPED as UNCAPPED, Sharing as Sharing
 from ._waiting import WaitKind as WaitKind, WaitReason as WaitReason, tightest as tightest
-from ._warmth import UNCAPPED as UNCAPPED, Sharing as Sharing, Warmth as Warmth
+from ._warmth import Warmth as Warmth
 
 __all__ = [
     "UNCAPPED",

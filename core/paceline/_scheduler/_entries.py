@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from paceline._job import Status
 
+from ._sharing import UNCAPPED
+
 if TYPE_CHECKING:
     from paceline._usage import Cost
 
@@ -278,9 +280,28 @@ class GroupState:
     @property
     def full(self) -> bool:
         """Whether as many of its jobs are in flight as may be."""
-        if self.warmth is not None and self.warmth.shut:
-            return True
         return self.cap is not None and self.cap.full
+
+    @property
+    def shut(self) -> bool:
+        """Whether no job of it may start now, as its prefix is not there."""
+        return self.warmth is not None and self.warmth.shut
+
+    @property
+    def keeps_place(self) -> bool:
+        """Whether it needs its place among the active groups while its jobs run, with nothing ready.
+
+        One that sends a job at a time has its prefix in a place of the provider's too: another would take it.
+        """
+        cap, warmth = self.cap, self.warmth
+        if cap is None or not cap.used:
+            return False
+        learns = warmth is not None and warmth.sharing is not None
+        return cap.capacity == 1 or (learns and cap.capacity < UNCAPPED)
+
+    def leads(self, entry: Entry) -> bool:
+        """Whether this member establishes the prefix again, and the others wait for it."""
+        return self.warmth is not None and self.warmth.lead is entry
 
     def goes_on_without(self, entry: Entry) -> bool:
         """Whether the end of this member neither releases nor ends the group."""

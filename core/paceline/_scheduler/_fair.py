@@ -16,7 +16,7 @@ the end; and a lane that was away comes back at the level of the last dispatch, 
 from __future__ import annotations
 
 from ._branches import Branch
-from ._entries import READY, Entry, GroupState
+from ._entries import READY, Cap, Entry, GroupState
 from ._flows import FIRST, Flow
 from ._gates import Block
 from ._lanes import LaneState
@@ -33,8 +33,6 @@ class FairQueues:
     def __init__(self, slots: int, max_active_groups: int, timers: Timers) -> None:
         self.slots = slots
         self.max_active_groups = max_active_groups
-        self.reprimed: list[Entry] = []
-        """Followers that go first, since the prefix of their group had expired."""
         self.used: int = 0
         self.ready: int = 0
         self.active: dict[GroupState, None] = {}
@@ -211,8 +209,8 @@ class FairQueues:
     def _begin(self, group: GroupState, entry: Entry, flow: Flow, now: float) -> None:
         """A member of a group starts or goes on: the group needs a place, and its prefix lives on."""
         group.begun = True
-        if group.warmth is not None and entry.state is READY and group.warmth.starts(entry, group, now):
-            self.reprimed.append(entry)
+        if group.warmth is not None and entry.state is READY:
+            group.warmth.starts(entry, group, now)
         if not (group.active or group.exempt or flow.level.priority == FIRST):
             self._activate(group)
             flow.come_back()
@@ -247,15 +245,9 @@ class FairQueues:
             self._offer_lane(group.lane)
 
     def _rest(self, flow: Flow) -> bool:
-        """A group with nothing ready needs no place among the active ones.
-
-        But one that sends a job at a time has its place in the provider's cache too, as long as one runs.
-        """
+        """A group with nothing ready needs no place among the active ones, but for one that keeps it."""
         group = flow.group
-        if group is None or not group.active or group.flow.ready:
-            return False
-        cap = group.cap
-        if cap is not None and cap.capacity == 1 and cap.used:
+        if group is None or not group.active or group.flow.ready or group.keeps_place:
             return False
         self._deactivate(group)
         return True
@@ -277,8 +269,13 @@ class FairQueues:
         """The job's attempt was given up: its slot is free, its other places are not until it really ends."""
         self.used -= 1
         group = entry.group
-        if group is not None and group.active and group.full:
+        if group is not None and group.full:
             # That end may never come: other groups are not to wait for it too.
+            self.set_aside(group)
+
+    def set_aside(self, group: GroupState) -> None:
+        """None of its jobs may start for a while: another group may have its place meanwhile."""
+        if group.active:
             self._deactivate(group)
             self._offer_lane(group.lane)
 
@@ -322,6 +319,16 @@ class FairQueues:
         for branch in touched:
             if not branch.open.live:
                 self._offer(branch)
+
+    def resized(self, cap: Cap) -> None:
+        """A cap has another capacity: what is under it waits, or goes on."""
+        touched = {place.branch: None for place in cap.places if place.settle()}
+        for branch in sorted(touched, key=_taken):
+            if branch.seat is not branch.pool.warm.branches or not branch.open:
+                self._offer(branch)
+        if cap.owner is not None:
+            self.rest(cap.owner)
+            self.reopen(cap.owner)
 
     def reopen(self, group: GroupState) -> None:
         """Its jobs may start again, or other numbers of them at once."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ._entries import PAUSED, Entry, GroupState
+from ._entries import PAUSED, Entry
 from ._gates import Block, Gate, Note, Reservation, amount_of
 from ._means import Means
 from ._meters import Allowance
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from ._fair import FairQueues
     from ._timers import Timers
-    from ._warmth import Warmth
 
 __all__ = ["Gatekeeper"]
 
@@ -154,29 +153,6 @@ class Gatekeeper:
         for gate in () if entry.pool is None else entry.pool.gates:
             if gate.provider:
                 hear(gate, limits, now)
-
-    # Prefixes of groups.
-
-    def note_warmth(
-        self, entry: Entry, group: GroupState, warmth: Warmth, usage: Usage | None, now: float
-    ) -> None:
-        """What a member found cached: its group may wait for that, and others go on in another way."""
-        missed, changed = warmth.ends(entry, group, usage)
-        if missed:
-            self.notes.append(Note("cache_missed", group, now + warmth.miss_hold, entry))
-            if warmth.miss_hold > 0.0 and group.opened and group.timer is None and group.status is None:
-                warmth.held = True
-                self._timers.set(now + warmth.miss_hold, group)
-        if group.status is None:
-            self._queues.reopen(group)
-        for cap in changed:
-            if cap.owner is not None and cap.owner is not group:
-                self._queues.reopen(cap.owner)
-
-    def note_reprimed(self) -> None:
-        """Some job goes first, since the prefix of its group had expired."""
-        reprimed, self._queues.reprimed = self._queues.reprimed, []
-        self.notes += [Note("group_reprimed", each.group, None, each) for each in reprimed if each.group]
 
 
 def _said(demand: Cost | None) -> float:

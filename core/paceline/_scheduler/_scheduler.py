@@ -44,6 +44,7 @@ from ._gates import Gate
 from ._lanes import LaneState
 from ._locks import Locks
 from ._means import Means
+from ._prefixes import Prefixes
 from ._timers import Timers
 from ._waiting import WaitReason, why
 
@@ -70,6 +71,7 @@ class Scheduler:
         self.states: list[int] = [0] * len(State)
         """How many jobs are in each state (ENDED: how many have ended in all)."""
         self.gates: Gatekeeper = Gatekeeper(self.queues, self.timers)
+        self.prefixes: Prefixes = Prefixes(self.queues, self.timers, self.gates)
         """What becomes of jobs that a limit or a budget does not let go."""
         self._locks = Locks()
         self._settling = 0
@@ -177,17 +179,18 @@ class Scheduler:
         chosen = self.queues.pop(now)
         if chosen is not None:
             self._move(chosen, RUNNING)
+            if chosen.group is not None:
+                self.prefixes.chosen(chosen)
         if self.queues.turned_away:
             for entry, waits in self.gates.turn_away():
                 self._move(entry, PAUSED if waits else IDLE)
-        if self.queues.reprimed:
-            self.gates.note_reprimed()
         return chosen
 
     def park(self, entry: Entry) -> None:
         """A running job waits for its own: it gives back all that it holds."""
         self._move(entry, PARKED)
         self.gates.park(entry)
+        self.prefixes.dropped(entry)
         self.queues.free(entry)
         if entry.group is not None:
             self.queues.rest(entry.group)
@@ -222,8 +225,8 @@ class Scheduler:
         if entry.reserved is not None:
             held, entry.reserved = entry.reserved, None
             self.gates.settle(entry, held, usage, failure, now)
-        if entry.group is not None and entry.group.warmth is not None:
-            self.gates.note_warmth(entry, entry.group, entry.group.warmth, usage, now)
+        if entry.group is not None:
+            self.prefixes.ended(entry, usage, failure, now)
         # Before it makes room: a lane or group that was at its cap comes back with the real cost counted.
         if cost is not None:
             self.queues.settle(entry, entry.charged, cost)
@@ -238,12 +241,15 @@ class Scheduler:
         held, entry.reserved = entry.reserved, None
         if held is not None:
             self.gates.give_back(entry, held, now)
+        self.prefixes.dropped(entry)
+        self.prefixes.gone(entry)
         self.queues.settle(entry, entry.charged, 0.0)
         self._stop(entry)
 
     def abandon(self, entry: Entry) -> Leftover:
         """Its attempt is given up before its end: the slot is free at once, the rest when it is `gone`."""
         holds = entry.state is RUNNING
+        self.prefixes.dropped(entry)
         if holds:
             self._move(entry, IDLE)
             self.queues.free_slot(entry)
@@ -265,8 +271,7 @@ class Scheduler:
     ) -> None:
         """An abandoned attempt has really ended: give back its other places and settle its real cost."""
         entry = leftover.entry
-        if entry.group is not None and entry.group.warmth is not None:
-            self.gates.note_warmth(entry, entry.group, entry.group.warmth, usage, now)
+        self.prefixes.gone(entry)
         if leftover.reserved is not None:
             if begun:
                 self.gates.settle(entry, leftover.reserved, usage, None, now, given_up=True)
@@ -280,12 +285,6 @@ class Scheduler:
             self.queues.vacate(entry)
             if entry.group is not None:
                 self.queues.rest(entry.group)
-
-    def spoke(self, entry: Entry) -> None:
-        """The provider has begun to answer: where it leads its group, the others may follow."""
-        group = entry.group
-        if group is not None and group.warmth is not None and group.warmth.spoke(entry):
-            self.queues.reopen(group)
 
     def gate_changed(self, gate: Gate, now: float) -> None:
         """A gate may have something again, or other limits: who waits there has another turn."""

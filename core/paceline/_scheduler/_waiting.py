@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from ._entries import RETURNING, Entry, State
+from ._entries import READY, RETURNING, Entry, State
 from ._fair import FairQueues
 from ._gates import Block
 from ._meters import Allowance
@@ -158,7 +158,7 @@ def _why_queued(entry: Entry, queues: FairQueues) -> WaitReason:
     lane, group = entry.lane, entry.group
     if lane.full:
         return WaitReason("lane_cap", lane.label)
-    if group is not None and group.warmth is not None and group.warmth.shut:
+    if group is not None and group.shut and entry.state is READY:
         return WaitReason("prefix", group.label, None if group.timer is None else group.timer.when)
     for cap in entry.caps:
         if cap.full:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from paceline import (
     Closed,
     Engine,
+    EngineNotOpen,
     Group,
     GroupPolicy,
     Handle,
@@ -170,7 +171,7 @@ class GroupsRun:
             await room.take(line.jobs)
             try:
                 group = await self._submit(line)
-            except Closed:  # a budget is spent that ends the run
+            except (Closed, EngineNotOpen):  # a budget is spent that ends the run
                 return
             tasks.create_task(self._collect(group, first_job, room))
 

@@ -392,11 +392,13 @@ class Road:
 
     def short(self, entry: Entry, meter: Rate | Allowance) -> bool:
         """Whether less is there of a meter than a job needs."""
+        if entry.state is State.RETURNING or self.amount(entry, meter.unit) == (0.0, True):
+            return False
         meter.refill(self.now)
         need = self.need(entry, meter)
         if isinstance(meter, Rate):
             need = min(need, meter.size)
-        return entry.state is not State.RETURNING and need > meter.level + meter.size * 1e-9
+        return need > meter.level + meter.size * 1e-9
 
     def end(self, entry: Entry, status: Any) -> None:
         for node in self.scheduler.end(entry, status, self.now):
