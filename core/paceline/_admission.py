@@ -63,6 +63,8 @@ class Admission:
         self._sharing: dict[str, Sharing] = {}
         self.estimates: bool = settings.costs.in_tokens
         """Whether what jobs will use is of interest."""
+        self.counts_requests: bool = False
+        """Whether at least the number of their requests is, if somebody can tell: else it is one."""
         if self._whole():
             self._gate(WHOLE)
         for name in settings.limits:
@@ -127,7 +129,10 @@ class Admission:
             gate.breaker = Breaker(breaker.failures, breaker.cooldown)
         else:
             gate.breaker.failures, gate.breaker.cooldown = breaker.failures, breaker.cooldown
-        if budgets or (limits is not None and limits.counts_tokens):
+        requests = limits is not None and limits.requests_per_minute is not None
+        self.counts_requests = self.counts_requests or requests
+        counts_tokens = limits is not None and limits.counts_tokens
+        if budgets or counts_tokens or (requests and self._settings.estimator.asks):
             self.estimates = True
 
     def set_lane(self, lane: Lane) -> None:
@@ -228,8 +233,8 @@ class Admission:
                 gate = self.tags.get(key)
             except TypeError:
                 raise TypeError(
-                    f"job: budget {budget.name!r} goes by {budget.by!r} of the metadata, which must be a text or "
-                    f"another value that can be a key, not {value!r}"
+                    f"job: budget {budget.name!r} goes by {budget.by!r} of the metadata: that must be a "
+                    f"text, or another value that can be a key, not {value!r}"
                 ) from None
             if gate is None:
                 gate = self.tags[key] = Gate(f"{budget.by} {value}")

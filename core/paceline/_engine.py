@@ -106,7 +106,7 @@ class Engine:
             grace,
             run_id,
             limits_by_name(limits),
-            (budget,) if isinstance(budget, Budget) else tuple(budget or ()),
+            () if budget is None else tuple(budget) if isinstance(budget, Sequence) else (budget,),
             prices or {},
             Estimator(estimate),
         )

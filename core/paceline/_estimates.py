@@ -40,6 +40,11 @@ class Estimator:
         self._told: set[tuple[str, str]] = set()
         """Whose errors have been logged: once for each executor is enough, there may be many jobs."""
 
+    @property
+    def asks(self) -> bool:
+        """Whether the user has a function of their own."""
+        return self._function is not None
+
     def cost(self, job: Job, own: Callable[[Job], Cost | None] | None = None) -> Cost:
         """What the job is expected to use; parts that nobody knows are None.
 

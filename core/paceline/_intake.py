@@ -195,7 +195,8 @@ class Intake:
     ) -> tuple[Pool | None, Cost | None]:
         """Where a job queues, if anything limits it, and what it is expected to use, if anybody asks."""
         admission, resources = self._run.admission, options.resources
-        demand = admission.demand(job, bound, resources) if admission.estimates else None
+        asks = admission.estimates or (admission.counts_requests and bound.estimate is not None)
+        demand = admission.demand(job, bound, resources) if asks else None
         if group is not None:
             return group.pool, demand
         if not (admission.limits_any or bound.resources or resources):

@@ -122,7 +122,7 @@ class Gatekeeper:
 
     @staticmethod
     def _may_resume(gate: Gate) -> bool:
-        """Whether a job gave something back that was parked, and not reckoned with, when others were paused."""
+        """Whether a job gave something back that was parked, and not reckoned with, before."""
         block = next(iter(gate.paused.values()))
         return block.meter is not None and block.amount <= block.meter.level
 

@@ -186,6 +186,11 @@ class Pools:
         block.gate.closed.put(pool)
         if block.until < math.inf:
             self._timers.advance(block.until, block.gate)
+        elif block.meter is not None and block.meter.earmark is not None:
+            # It is kept for another whose time has come: if nobody looked at that, both would wait for ever.
+            kept = block.meter.earmark.pool
+            if kept is not pool and kept.block is not None and kept.block.until < math.inf:
+                self._open(kept)
         if last is not None and last is not block.gate:
             if block.kind == "concurrency":
                 self._passed_over(pool)

@@ -1,4 +1,4 @@
-"""What follows for the queues from what a group's jobs say of its prefix: who waits for whom, and how many go."""
+"""What follows for the queues from what a group's jobs say of its prefix: who waits, and how many go."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Prefixes"]
 
 
 class Prefixes:
-    """Hears of each attempt in a group; of those whose prefix is of no interest, and of bodies, it drops it."""
+    """Hears of each attempt in a group; one whose prefix is of no interest, and a body, are none of its."""
 
     __slots__ = ("_gates", "_queues", "_timers")
 

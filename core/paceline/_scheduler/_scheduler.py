@@ -471,7 +471,7 @@ class Scheduler:
     @property
     def at_rest(self) -> bool:
         """Whether nothing can go on by itself: what is unfinished waits for an answer or for a caller."""
-        stuck = not self.states[PARKED] or self.states[SUSPENDED]
+        stuck = not self.states[PARKED] or self.states[SUSPENDED] or self.states[PAUSED]
         if not stuck or self._settling or any(self.states[state] for state in _ON_THE_WAY):
             return False
         return not (self.states[PAUSED] and self.gates.some_resume)

@@ -3,7 +3,7 @@
 Hosted providers share one cache among all requests; llama.cpp keeps the last prompt in each of its places,
 and there a group sends one request at a time. To tell them apart takes three experiments:
 
-1. Groups send all at once, and go on so as long as jobs that run beside others of their group find its prefix.
+1. Groups send all at once, and go on so while jobs that run beside others of their group find its prefix.
 2. Where they do not, groups send one at a time. If jobs that ran alone find nothing either, nothing is cached
    here (too short a prefix, say), and groups send all at once from then on.
 3. The first group in which a job that ran alone has found it sends two at a time: the same prefix, for which

@@ -94,16 +94,17 @@ class Warmth:
         """A job of the group starts; it leads where the prefix has expired."""
         self._running += 1
         follows = entry is not group.primer and group.primer is not None
+        expired = follows and now > self.warm_until
         if self.sharing is not None:
-            self._look(entry, self.sharing, follows=follows)
-        if follows and now > self.warm_until:
+            self._look(entry, self.sharing, tells=follows and not expired)
+        if expired:
             self.lead = entry
         elif follows and self._probe is None and self._probes:
             self._probe = entry
         if self.ttl is not None:
             self.warm_until = now + self.ttl  # a request that reads it renews it, from its start
 
-    def _look(self, entry: Entry, sharing: Sharing, *, follows: bool) -> None:
+    def _look(self, entry: Entry, sharing: Sharing, *, tells: bool) -> None:
         """Note what is to be learnt of the cache from a job that starts now."""
         found: Found | None = None
         if self._running > 1:
@@ -115,7 +116,7 @@ class Warmth:
             self._solo = self._solo + 1 if sharing.settled else 0
             if self._solo > 1:
                 self._most, found = 1, ALONE
-        self._looks[entry] = look = _Look(sharing.begins(), found if follows else None)
+        self._looks[entry] = look = _Look(sharing.begins(), found if tells else None)
         if look.found == BESIDE:
             self._silent.append(look)
 
@@ -150,13 +151,13 @@ class Warmth:
 
     def ends(self, entry: Entry, group: GroupState, usage: Usage | None) -> tuple[bool, list[Cap]]:
         """An attempt is over; whether it was the probe and missed, and the caps that changed."""
-        probed, led = self._probe is entry, self.lead is entry
+        probed = self._probe is entry
         look = self._looks.get(entry)
         if look is not None and look in self._silent:
             self._silent.remove(look)
         self.drop(entry)
         self.left()
-        hit = None if led else self._hit(usage)
+        hit = self._hit(usage)
         if hit is None:
             return False, []
         if probed:

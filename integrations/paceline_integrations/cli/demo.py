@@ -7,9 +7,21 @@ from typing import Annotated
 
 import typer
 
+from .options import ProviderFacts, option
+
 __all__ = ["demo"]
 
 _REAL = "A real provider"
+
+Facts = Annotated[
+    str | None,
+    option(
+        "Whose prefix cache it has: openai, vllm, llama.cpp, ... (default: openai at its own address; "
+        "elsewhere it is learnt whether jobs of a group are to go side by side).",
+        panel=_REAL,
+        metavar="NAME",
+    ),
+]
 
 
 def demo(
@@ -33,6 +45,8 @@ def demo(
         str | None,
         typer.Option(metavar="NAME", help="Its model (default gpt-5-mini).", rich_help_panel=_REAL),
     ] = None,
+    provider: Facts = None,
+    providers: ProviderFacts = None,
     compare: Annotated[
         bool,
         typer.Option("--compare", help="Send everything at once, too, and compare.", rich_help_panel=_REAL),
@@ -48,10 +62,10 @@ def demo(
     over HTTP. The provider is simulated: no key, no bill, and made-up answers; but requests, tokens, cache
     and times are measured, in groups first and then with everything sent at once.
     """
+    flags = dict(locals())  # all options, by name
     # Imported late: `paceline --help` need not load the engine.
     from .demonstration import demonstrate
 
-    flags = {"real": real or None, "model": model, "compare": compare or None, "yes": yes or None}
-    code = demonstrate(folder, flags)
+    code = demonstrate(flags.pop("folder"), flags)
     if code:
         raise typer.Exit(code)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from paceline import Engine, Group, RetryPolicy, RunReport, RunTally, Snapshot
+from paceline import Engine, Group, GroupPolicy, RetryPolicy, RunReport, RunTally, Snapshot
 from paceline_integrations.simulator import SimulatorStats
 
 from .documents import Document
@@ -39,7 +39,8 @@ class Measure:
 class DemoRun:
     """One run over some documents: `await main()` once, and look at it meanwhile.
 
-    `mark` stands at the beginning of every prompt; `retry` is for requests that fail.
+    `mark` stands at the beginning of every prompt; `retry` is for requests that fail; `policy` says how
+    groups run.
     """
 
     def __init__(
@@ -50,12 +51,14 @@ class DemoRun:
         grouped: bool,
         mark: str = "",
         retry: RetryPolicy | None = None,
+        policy: GroupPolicy | None = None,
     ) -> None:
         self._executor = executor
         self._documents = documents
         self._grouped = grouped
         self._mark = f"[{mark}] " if mark else ""
         self._retry = retry
+        self._policy = policy
         self.tally = RunTally()
         self.snapshot: Snapshot | None = None
 
@@ -88,7 +91,9 @@ class DemoRun:
         async with asyncio.TaskGroup() as tasks:
             for document in self._documents:
                 primer, *followers = self._payloads(document)
-                group = await engine.submit_group(document.name, primer=primer, followers=followers)
+                group = await engine.submit_group(
+                    document.name, primer=primer, followers=followers, policy=self._policy
+                )
                 tasks.create_task(self._collect(group))
 
     async def _collect(self, group: Group) -> None:

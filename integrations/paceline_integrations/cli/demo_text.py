@@ -9,7 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from paceline import RunReport, RunTotals
+from paceline import RunReport, RunTotals, SavingsOptions
 from paceline_integrations.terminal import savings_table
 
 from .demo_run import QUESTIONS, Measure
@@ -68,14 +68,23 @@ def print_answers(console: Console, selection: Selection, report: RunReport) -> 
             console.print(Panel(table, title=Text(document.name), title_align="left", border_style="dim"))
 
 
-def print_comparison(console: Console, groups: Measure, at_once: Measure | None = None) -> None:
-    """Show what was measured, in groups and, if that was run too, with everything sent at once."""
+def print_comparison(
+    console: Console,
+    groups: Measure,
+    at_once: Measure | None = None,
+    *,
+    savings_at: SavingsOptions | None = None,
+) -> None:
+    """Show what was measured, in groups and, if that was run too, with everything sent at once.
+
+    `savings_at` is what cached tokens are worth at the provider.
+    """
     console.print()
     console.print(_table(groups, at_once))
     console.print()
     if at_once is not None:
         console.print(_verdict(groups.report.totals, at_once.report.totals), highlight=False)
-    savings = groups.report.savings()
+    savings = groups.report.savings(**(savings_at or {}))
     if savings.totals.worth_telling:
         console.print(Text("\nWhat the groups saved", style="bold"))
         console.print(savings_table(savings))

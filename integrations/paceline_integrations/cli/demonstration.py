@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from paceline import RetryPolicy
+from paceline import GroupPolicy, Provider, RetryPolicy
 from paceline_integrations.simulator import Simulator, SimulatorSettings
 
 from ._errors import CommandError
@@ -20,8 +20,10 @@ from .demo_run import QUESTIONS, SLOTS, DemoRun, Measure
 from .demo_text import print_answers, print_comparison, print_opening, print_troubles
 from .documents import Selection, own_documentation, read_folder
 from .interrupts import INTERRUPTED, run_until_interrupted
+from .known import known_provider
 from .progress import show_progress
 from .settings import DemoSettings, read_settings
+from .terms import policy_at, savings_at
 
 __all__ = ["demonstrate"]
 
@@ -45,10 +47,12 @@ def demonstrate(folder: Path | None, flags: dict[str, Any]) -> int:
     console = Console()
     if settings.real:
         return _ask_provider(console, selection, settings)
-    return _ask_simulator(console, selection)
+    if flags.get("provider") is not None:  # one in the environment is meant for other commands
+        raise CommandError("--provider goes with --real: of the simulator it is known")
+    return _ask_simulator(console, selection, known_provider("simulator", None))
 
 
-def _ask_simulator(console: Console, selection: Selection) -> int:
+def _ask_simulator(console: Console, selection: Selection, facts: Provider) -> int:
     rate = min(max(selection.tokens * len(QUESTIONS) / SLOTS / _SECONDS, 2_000.0), 100_000.0)
     speed = SimulatorSettings(prefill_rate=round(rate, -2), decode_rate=_DECODE)
     print_opening(
@@ -66,7 +70,7 @@ def _ask_simulator(console: Console, selection: Selection) -> int:
                 await DemoRun(chain, selection.documents[:1], grouped=True).main()
                 for grouped in (True, False):
                     server.reset()  # nothing is left in the cache
-                    run = DemoRun(chain, selection.documents, grouped=grouped)
+                    run = DemoRun(chain, selection.documents, grouped=grouped, policy=policy_at(facts))
                     await _go(console, run)
                     measures.append(Measure(run.report(), server.stats()))
             return measures
@@ -75,7 +79,7 @@ def _ask_simulator(console: Console, selection: Selection) -> int:
     if measures is None:
         return INTERRUPTED
     print_troubles(console, measures)
-    print_comparison(console, *measures)
+    print_comparison(console, *measures, savings_at=savings_at(facts))
     return _code(measures)
 
 
@@ -85,6 +89,10 @@ def _ask_provider(console: Console, selection: Selection, settings: DemoSettings
             "--real needs OPENAI_API_KEY (and OPENAI_BASE_URL, for other providers than OpenAI)"
         )
     endpoint = os.environ.get("OPENAI_BASE_URL") or _OPENAI
+    name = settings.provider or ("openai" if endpoint == _OPENAI else None)
+    facts = None if name is None else known_provider(name, settings.providers)
+    # Of a server that nothing is known of it is learnt which kind of cache it has.
+    policy = GroupPolicy(in_flight="auto") if facts is None else policy_at(facts)
     runs = 2 if settings.compare else 1
     print_opening(console, selection, f"{settings.model} at {endpoint}")
     if not settings.yes and not _agreed(console, selection, endpoint, runs):
@@ -99,7 +107,14 @@ def _ask_provider(console: Console, selection: Selection, settings: DemoSettings
             for grouped in (True, False)[:runs]:
                 # Each begins its prompts with a word of its own: neither finds the other's in the cache.
                 mark = secrets.token_hex(4)
-                run = DemoRun(chain, selection.documents, grouped=grouped, mark=mark, retry=RetryPolicy(3))
+                run = DemoRun(
+                    chain,
+                    selection.documents,
+                    grouped=grouped,
+                    mark=mark,
+                    retry=RetryPolicy(3),
+                    policy=policy,
+                )
                 await _go(console, run)
                 measures.append(Measure(run.report()))
         return measures
@@ -109,7 +124,7 @@ def _ask_provider(console: Console, selection: Selection, settings: DemoSettings
         return INTERRUPTED
     print_answers(console, selection, measures[0].report)
     print_troubles(console, measures)
-    print_comparison(console, *measures)
+    print_comparison(console, *measures, savings_at=None if facts is None else savings_at(facts))
     return _code(measures)
 
 

@@ -31,4 +31,11 @@ ProviderFacts = Annotated[
 ]
 Prices = Annotated[Path | None, option("What models cost, as TOML or JSON.", panel=_FACTS, metavar="FILE")]
 Slots = Annotated[str | None, option("Jobs that run at once (default 8).", panel=_WORK, metavar="N")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result, as JSON, alone on standard output.")]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="Print the report, as JSON, alone on standard output.",
+        rich_help_panel="What it tells",
+    ),
+]

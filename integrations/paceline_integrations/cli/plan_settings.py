@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from paceline import Limits
 
-from .admission import parse_limits
+from .admission import parse_named_limits
 
 __all__ = ["PlanSettings"]
 
@@ -40,4 +40,5 @@ class PlanSettings(BaseSettings):
     @field_validator("limits", mode="before")
     @classmethod
     def _limits(cls, value: Any) -> Any:
-        return parse_limits(value) if isinstance(value, str) else value
+        # All jobs of a plan use one model: its name, which may stand before limits as in run, adds nothing.
+        return parse_named_limits(value).limits if isinstance(value, str) else value

@@ -43,9 +43,9 @@ Lanes = Annotated[
 Limits = Annotated[
     list[str] | None,
     option(
-        "concurrency, requests, tokens, input and output (tokens) a minute, burst (minutes' worth), "
-        "cached=count|exempt: of the executor's model, or of a name put before (gpt-5:requests=300; *: all "
-        "jobs). Can be repeated.",
+        "What may be used of the executor's model, or of a name put before (gpt-5:requests=300; * is all "
+        "jobs): concurrency, requests, tokens, input and output (tokens) a minute, burst (minutes' worth), "
+        "cached=count|exempt. Can be repeated.",
         panel=_WORK,
         metavar="requests=300,tokens=60000",
     ),
@@ -53,8 +53,8 @@ Limits = Annotated[
 Budgets = Annotated[
     list[str] | None,
     option(
-        "tokens or money that may be spent; period (seconds), by (a key in metadata: one for each value), "
-        "on=pause|fail|cancel_run, name. Can be repeated.",
+        "What may be spent: tokens or money, in all or each period (seconds), by (a key in the metadata: so "
+        "much for each value), on=pause|fail|cancel_run, name. Can be repeated.",
         panel=_WORK,
         metavar="tokens=1e6,on=pause",
     ),
@@ -93,7 +93,7 @@ InFlight = Annotated[
 Ttl = Annotated[
     str | None,
     option(
-        "How long an unused prefix stays cached; 0: for ever (default: by --provider, else 0).",
+        "How long a prefix stays cached unused; 0: for ever (default: by --provider, else 0).",
         panel=_GROUPS,
         metavar="S",
     ),

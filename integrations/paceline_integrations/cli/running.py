@@ -33,7 +33,7 @@ from .logs import configure_logging
 from .results import ResultsFile, ResultsStream, ResultsWriter, refuse_existing
 from .runner import GroupsRun
 from .settings import RunSettings, read_settings
-from .summary import Held, print_summary
+from .summary import Held, print_held, print_summary
 from .terms import Terms, terms_of
 
 __all__ = ["run_file"]
@@ -204,14 +204,16 @@ def _tell(
     if interrupted:
         report = report.model_copy(update={"state": "cancelled"})
     missing = run.jobs - report.totals.jobs
+    held = Held(run.holds.longest, run.budgets.states)
     if settings.json_report:
         print(report.model_dump_json(by_alias=True), file=stdout, flush=True)
+        if held.budgets:  # of which the report does not tell
+            print_held(Console(stderr=True), held, report.totals.seconds)
     else:
         # Standard output is for data: the summary goes there only where no results do.
         console = Console(stderr=True) if settings.out is None else Console(file=stdout)
         if interrupted:
             console.print("interrupted", style="bold yellow")
-        held = Held(run.holds.longest, run.budgets.states)
         print_summary(console, report, troubles, missing=missing, savings=run.savings(), held=held)
         if settings.out is not None:
             console.print(f"results in {settings.out}", style="dim", soft_wrap=True, highlight=False)

@@ -111,6 +111,8 @@ class DemoSettings(BaseSettings):
 
     real: bool = False
     model: str = "gpt-5-mini"
+    provider: str | None = None
+    providers: Path | None = None
     compare: bool = False
     yes: bool = False
 

@@ -13,7 +13,7 @@ from paceline_integrations.terminal import savings_table
 
 from .budgets import BudgetState
 
-__all__ = ["Held", "amount", "duration", "lanes_table", "print_summary"]
+__all__ = ["Held", "amount", "duration", "lanes_table", "print_held", "print_summary"]
 
 _WORTH_TELLING = 0.01
 """The part of a run's time for which something held its jobs, from which on that is told."""
@@ -82,7 +82,7 @@ def print_summary(
     if totals.input_tokens is not None or totals.output_tokens is not None:
         console.print(_tokens(totals))
     if held is not None:
-        _print_held(console, held, totals.seconds)
+        print_held(console, held, totals.seconds)
     if len(report.lanes) > 1:
         console.print(lanes_table(report))
         if any(lane.share_while_waiting is not None for lane in report.lanes.values()):
@@ -93,7 +93,8 @@ def print_summary(
         console.print()
 
 
-def _print_held(console: Console, held: Held, whole: float) -> None:
+def print_held(console: Console, held: Held, whole: float) -> None:
+    """Tell what held the jobs of a run of so many seconds, if that was long, and how its budgets stand."""
     if held.longest is not None and held.longest[1] > _WORTH_TELLING * whole:
         reason, seconds = held.longest
         line = Text(f"held for {duration(seconds)} of {duration(whole)}: ", style="yellow")

@@ -15,7 +15,7 @@ from ._errors import CommandError
 from .known import known_prices, known_provider
 from .settings import RunSettings
 
-__all__ = ["Terms", "terms_of"]
+__all__ = ["Terms", "policy_at", "savings_at", "terms_of"]
 
 _WHOLE = "*"
 """The engine's own name for all jobs."""
@@ -40,12 +40,12 @@ def terms_of(settings: RunSettings, executor: Executor, name: str) -> Terms:
             that the executor does not use, or a budget of money lacks a price.
     """
     provider = None if settings.provider is None else known_provider(settings.provider, settings.providers)
-    prices = {} if settings.prices is None else known_prices(settings.prices)
+    prices: Mapping[str, Price] = {} if settings.prices is None else known_prices(settings.prices)
     used = _used(executor)
     _check_prices(settings, prices, used)
     savings = SavingsOptions(by=settings.savings_by)
     if provider is not None:
-        savings |= SavingsOptions(read=provider.read, write=provider.write, min_prefix=provider.min_prefix)
+        savings |= savings_at(provider)
     if prices:
         savings["prices"] = prices
     return Terms(
@@ -102,16 +102,24 @@ def _check_prices(settings: RunSettings, prices: Mapping[str, Price], used: tupl
 
 def _policy(settings: RunSettings, provider: Provider | None) -> GroupPolicy:
     """How groups run; 0 stands for "no cap" and "for ever" where it is said."""
-    settle, in_flight, ttl = settings.settle, settings.in_flight, settings.ttl
-    if provider is not None:
-        settle = provider.settle if settle is None else settle
-        ttl = provider.ttl if ttl is None else ttl
-        if in_flight is None and provider.cache == "slot":
-            in_flight = 1  # each place keeps one prompt: jobs side by side would each read it anew
-    return GroupPolicy(
+    by_provider = GroupPolicy() if provider is None else policy_at(provider)
+    return replace(
+        by_provider,
         release=settings.release,
-        settle=settle or 0.0,
-        in_flight=in_flight or None,
-        ttl=ttl or None,
+        settle=by_provider.settle if settings.settle is None else settings.settle,
+        in_flight=by_provider.in_flight if settings.in_flight is None else settings.in_flight or None,
+        ttl=by_provider.ttl if settings.ttl is None else settings.ttl or None,
         miss_hold=settings.miss_hold,
     )
+
+
+def policy_at(provider: Provider) -> GroupPolicy:
+    """How groups run at a provider."""
+    # Each place of such a server keeps one prompt: jobs side by side would each read it anew.
+    one_by_one = provider.cache == "slot"
+    return GroupPolicy(settle=provider.settle, in_flight=1 if one_by_one else None, ttl=provider.ttl)
+
+
+def savings_at(provider: Provider) -> SavingsOptions:
+    """What cached tokens are worth at a provider."""
+    return SavingsOptions(read=provider.read, write=provider.write, min_prefix=provider.min_prefix)

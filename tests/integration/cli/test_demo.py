@@ -56,6 +56,36 @@ def test_a_folder_without_text_is_one_clear_line(paceline: Call, tmp_path: Path)
     assert (ended.code, ended.err) == (2, "paceline: empty: there is no file of readable text in it\n")
 
 
+def test_savings_are_told_at_the_simulators_price(paceline: Call, texts: Path) -> None:
+    ended = paceline("demo", str(texts))
+    assert "a token read from the cache counts 0, written 1" in ended.out
+
+
+def test_a_provider_is_for_a_real_one(paceline: Call, texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = paceline("demo", str(texts), "--provider", "vllm")
+    assert (ended.code, ended.err) == (
+        2,
+        "paceline: --provider goes with --real: of the simulator it is known\n",
+    )
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    ended = paceline("demo", str(texts), "--real", "--yes", "--provider", "vlm")
+    assert ended.code == 2
+    assert ended.err.startswith("paceline: --provider: there is no provider named 'vlm'; known: ")
+
+
+def test_a_server_with_a_cache_per_slot_is_asked_by_one_job_of_a_group_at_a_time(
+    paceline: Call, texts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Simulator(SimulatorSettings(cache="slot", slots=8, decode_rate=400)) as server:
+        monkeypatch.setenv("OPENAI_API_KEY", "secret")
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        ended = paceline("demo", str(texts), "--real", "--yes", "--provider", "llama.cpp")
+        assert ended.code == 0
+        stats = server.stats()
+    assert stats.cached_tokens > 0.8 * stats.prompt_tokens
+    assert "a token read from the cache counts 0, written 1" in ended.out
+
+
 def test_a_real_provider_needs_a_key(paceline: Call) -> None:
     ended = paceline("demo", "--real")
     assert ended.code == 2

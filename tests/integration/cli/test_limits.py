@@ -182,6 +182,20 @@ def test_a_spent_budget_ends_what_is_left(
     assert ended.out.count("of the budget of the engine (tokens)") <= 3, "one of a kind stands for all"
 
 
+def test_a_budget_that_is_spent_early_does_not_hold_up_a_long_file(
+    paceline: Call, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("paceline_integrations.cli.runner._JOBS_AT_HAND", 20)
+    write([group(f"g{n}", 4, metadata={"tenant": "x" if n < 200 else "y"}) for n in range(220)])
+    budget = "tokens=11000,by=tenant"
+    ended = paceline("run", "groups.jsonl", "--executor", "jobs:echo", "--out", "r.jsonl", "--budget", budget)
+    assert ended.code == 1
+    found = rows("r.jsonl")
+    assert len(found) == 1100
+    assert all(row["status"] == "succeeded" for row in found[1000:]), "the jobs of y, at its end"
+    assert not all(row["status"] == "succeeded" for row in found[:1000])
+
+
 def test_a_budget_that_ends_the_run_leaves_the_rest(
     paceline: Call, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,6 +254,7 @@ def test_the_report_as_json_stands_alone(paceline: Call, write: Write) -> None:
     )
     assert ended.code == 1
     assert RunReport.model_validate_json(ended.out).totals.cancelled > 0
+    assert " of 1,000 tokens spent, " in ended.err
 
 
 def test_a_job_that_a_limit_never_lets_through_fails_at_once(paceline: Call, write: Write) -> None:

@@ -122,6 +122,8 @@ class Road:
                 self.ledger[rate] = Bucket(rate.per_minute / 60.0, rate.size, rate.size)
             for allowance in gate.allowances:
                 self.ledger[allowance] = Purse(allowance.size, allowance.period)
+        self.paces: dict[Any, float] = {}
+        """The rate at the time when a pool was found to lack something of it."""
         self.said: list[str] = []
         self.added = 0
         self.now = 0.0
@@ -345,6 +347,12 @@ class Road:
         """
         self.check_books()
         queues = self.scheduler.queues
+        blocks = [pool.block for pool in self.pools if pool is not None and pool.block is not None]
+        self.paces = {
+            block: self.paces.get(block, block.meter.per_minute)
+            for block in blocks
+            if isinstance(block.meter, Rate)
+        }
         running = sum(one.state is State.RUNNING for one in self.entries)
         assert queues.used == running
         if running == queues.slots:
@@ -353,9 +361,11 @@ class Road:
         for entry in self.able():
             by_pool.setdefault(entry.pool, []).append(entry)
         assert None not in by_pool, "a job without gates could run"
-        heads = {pool: self.head(pool) for pool in by_pool if pool is not None}
+        heads = {pool: self.head(pool, by_pool[pool]) for pool in by_pool if pool is not None}
         for pool, head in heads.items():
             assert head in by_pool[pool], f"{head} is first in its pool, and could not start"
+            if self.slowed(pool):  # its rate has grown since: it was told too late a time
+                continue
             if not self.lacks(head) and not self.left_to_others(pool, head, heads):
                 kept = {m.label: vars_of(m.earmark) for g in pool.gates for m in g.meters if m.earmark}
                 raise AssertionError(f"{head.label} could start at {self.now}: {kept}")
@@ -363,7 +373,10 @@ class Road:
             if entry.state is State.PAUSED:
                 assert self.lacks(entry), f"{entry.label} is paused for nothing"
 
-    def head(self, pool: Pool) -> Entry:
+    def head(self, pool: Pool, able: list[Entry]) -> Entry:
+        """Who was found to be first in a pool when it was last looked at; if that is gone, who is first now."""
+        if pool.head in able:
+            return pool.head
         queues = self.scheduler.queues
         branch = pool.warm.branches.first()
         if len(queues.active) < queues.max_active_groups:
@@ -376,19 +389,39 @@ class Road:
             standing = standing.turns.first()
         return standing.head()
 
+    def slowed(self, pool: Pool) -> bool:
+        block = pool.block
+        return (
+            block is not None
+            and isinstance(block.meter, Rate)
+            and self.now < block.until < math.inf
+            and block.meter.per_minute > self.paces.get(block, block.meter.per_minute)
+        )
+
     def left_to_others(self, pool: Pool, head: Entry, heads: dict[Pool, Entry]) -> bool:
-        """Whether a pool that comes before this one waits for something that its head needs."""
+        """Whether a pool that comes before this one waits, and for something that this head would take away."""
         for other, first in heads.items():
-            if other is pool or other.key > pool.key:
+            if other is pool or other.key > pool.key + 1e-6 or not self.lacks(first):
                 continue
             for gate in pool.gates:
                 if gate.claim is other:
                     return True
                 if head.state is State.RETURNING or gate not in other.gates:
                     continue
-                if any(self.need(head, meter) and self.short(first, meter) for meter in gate.meters):
+                if any(self.delays(other, first, head, meter) for meter in gate.meters):
                     return True
         return False
+
+    def delays(self, other: Pool, first: Entry, head: Entry, meter: Rate | Allowance) -> bool:
+        """Whether a start of this head takes from a meter what the first job of the other pool waits for."""
+        need = self.need(head, meter)
+        if not need or self.short(first, meter):
+            return need > 0
+        kept = meter.earmark
+        if kept is None or kept.pool is not other:
+            return False
+        rate = meter.per_minute / 60.0 if isinstance(meter, Rate) else 0.0
+        return meter.level - need + rate * max(0.0, kept.when - self.now) < kept.amount
 
     def short(self, entry: Entry, meter: Rate | Allowance) -> bool:
         """Whether less is there of a meter than a job needs."""
@@ -573,7 +606,7 @@ class Road:
         assert not scheduler.queues.active
         assert scheduler.queues.pools.first(True) is None
         for gate in self.gates:
-            assert not gate.closed
+            assert not any(line.pools for line in gate.lines.values())
             assert not gate.paused
             assert gate.claim is None
             assert gate.used == 0

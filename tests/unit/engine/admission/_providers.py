@@ -1,4 +1,4 @@
-"""Executors that pretend to call a provider: what they use is said by the payload, and what they did is kept."""
+"""Executors that pretend to call a provider: payloads say what they use, and what they did is kept."""
 
 import asyncio
 from collections.abc import Sequence
@@ -94,7 +94,8 @@ class Model:
 class Metered(Model):
     """A provider with a bucket of its own for requests or input tokens, that refuses what it has no room for.
 
-    `latency`: seconds until a refusal arrives. `says`: whether it says how long to wait; `headers`: whether each response tells what is left.
+    `latency`: seconds until a refusal arrives. `says`: whether it says how long to wait; `headers`: whether
+    each response tells what is left.
     """
 
     def __init__(

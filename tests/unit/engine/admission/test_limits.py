@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from paceline import Cost, Engine, Job, JobContext, Lane, Limits, Usage
+from paceline import Cost, Engine, Job, JobContext, Lane, Limits, RetryPolicy, Usage
 from paceline.testing import VirtualClock
 
 from ._providers import Call, Model, now, tokens
 
 Options = Mapping[str, Any]
+NOTHING: Options = {}
 
 PLACES: Mapping[str, Callable[[Limits], Options]] = {
     "engine": lambda limits: {"limits": limits},
@@ -24,7 +25,7 @@ PLACES: Mapping[str, Callable[[Limits], Options]] = {
 
 
 def run(
-    model: Model, calls: list[Call], options: Options = {}, *, slots: int = 64, **said: Any
+    model: Model, calls: list[Call], options: Options = NOTHING, *, slots: int = 64, **said: Any
 ) -> tuple[float, Model]:
     """Run these calls; when they were over."""
 
@@ -40,7 +41,7 @@ def run(
 
 @pytest.mark.parametrize("place", PLACES)
 def test_concurrency_holds_wherever_it_is_said(place: str) -> None:
-    said = {"resources": "key"} if place == "resource of the job" else {}
+    said: dict[str, Any] = {"resources": "key"} if place == "resource of the job" else {}
     end, model = run(Model(), [Call()] * 10, PLACES[place](Limits(concurrency=2)), **said)
     assert (end, model.peak) == (5.0, 2)
 
@@ -58,7 +59,7 @@ def test_concurrency_holds_wherever_it_is_said(place: str) -> None:
 )
 def test_a_rate_holds_wherever_it_is_said(place: str, limits: Limits) -> None:
     """Each of them is one such call a second, and six at once after a rest."""
-    said = {"resources": "key"} if place == "resource of the job" else {}
+    said: dict[str, Any] = {"resources": "key"} if place == "resource of the job" else {}
     end, model = run(Model(), [tokens(100, 20)] * 30, PLACES[place](limits), **said)
     assert model.times == pytest.approx([0.0] * 6 + [float(second) for second in range(1, 25)])
     assert end == pytest.approx(25.0)
@@ -133,6 +134,14 @@ def test_jobs_that_do_not_use_a_limit_never_queue_behind_those_that_do() -> None
     VirtualClock().run(main)
 
 
+@pytest.mark.parametrize("priority", [-1, 0, 7])
+def test_limits_hold_for_jobs_of_any_priority(priority: int) -> None:
+    """A flow of a priority of its own is forgotten with its last job, and then stands in no pool."""
+    limits = Limits(requests_per_minute=60, burst=1 / 60)
+    _, model = run(Model(), [Call(seconds=0.1)] * 10, {"limits": limits}, priority=priority)
+    assert model.times == pytest.approx([float(second) for second in range(10)])
+
+
 def test_a_job_that_needs_much_is_not_starved_by_those_that_need_little() -> None:
     model = Model()
 
@@ -143,10 +152,7 @@ def test_a_job_that_needs_much_is_not_starved_by_those_that_need_little() -> Non
                 await engine.submit(tokens(10))
             big = await engine.submit(tokens(600), lane="b", name="big")
             await big
-            small = model.between(0, now())
-            for each in engine.snapshot().waiting:
-                assert each != big.id
-            assert now() <= 13.0, (now(), small)
+            assert now() <= 13.0
 
     VirtualClock().run(main)
 
@@ -372,6 +378,7 @@ def test_a_job_that_ends_while_it_waits_takes_nothing_of_the_limit(way: str) -> 
     async def main() -> None:
         async with Engine(model, limits=Limits(requests_per_minute=6, burst=1 / 6)) as engine:
             await (await engine.submit(Call()))
+            group = None
             if way == "group":
                 group = await engine.submit_group("g", followers=[Call()] * 3)
                 handles = list(group.followers)
@@ -383,7 +390,7 @@ def test_a_job_that_ends_while_it_waits_takes_nothing_of_the_limit(way: str) -> 
             if way == "cancel":
                 for handle in handles:
                     handle.cancel("enough")
-            elif way == "group":
+            elif group is not None:
                 group.cancel("enough")
             await last
             assert {handle.status for handle in handles} == {"failed" if way == "deadline" else "cancelled"}
@@ -396,8 +403,6 @@ def test_an_attempt_that_ran_out_of_time_is_paid_for_and_the_next_waits_for_the_
     model = Model()
 
     async def main() -> None:
-        from paceline import RetryPolicy
-
         limits = Limits(requests_per_minute=6, burst=1 / 6)
         async with Engine(model, limits=limits, retry=RetryPolicy(3, base=0.0)) as engine:
             handle = await engine.submit(Call(seconds=100.0), timeout=2.0)
@@ -436,7 +441,6 @@ def test_lanes_share_a_limit_by_their_weights() -> None:
             await asyncio.sleep(79.5)
             names = [name for _, name in model.started]
             assert (names.count("a"), names.count("b")) == (60, 20)
-            engine.group  # noqa: B018 - the engine is open still
             raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):

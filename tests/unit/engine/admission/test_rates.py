@@ -20,7 +20,7 @@ def run(
     jobs: int = 600,
     changes: tuple[tuple[float, float], ...] = (),
 ) -> float:
-    """Send jobs of a hundred input tokens; when they have all succeeded. `changes`: the rate from a time on."""
+    """Send jobs of a hundred tokens; when they all had succeeded. `changes`: the rate from a time on."""
 
     async def change() -> None:
         for when, rate in changes:
@@ -53,7 +53,8 @@ def test_told_too_much_it_learns_by_retry_after(times: int, headers: bool, unit:
     """The provider's bucket lets 600 jobs through in 540 seconds: sixty at once and one a second."""
     rate = 60.0 if unit == "requests" else 6000.0
     provider = Metered(rate, unit=unit, headers=headers)
-    assert run(provider, {"m": Limits(**{f"{unit}_per_minute": times * rate})}) < 545
+    said: dict[str, Any] = {f"{unit}_per_minute": times * rate}
+    assert run(provider, {"m": Limits(**said)}) < 545
     assert sum(when < 60 for when in provider.refused) <= 8
     assert len(provider.refused) <= 0.03 * 600
 
@@ -139,9 +140,9 @@ def test_a_volley_is_refused_once() -> None:
     provider = Metered(60, burst=0.1)
 
     async def main() -> None:
-        async with Engine(provider, slots=64, retry=PATIENT, limits={"m": Limits(requests_per_minute=120)}) as (
-            engine
-        ):
+        async with Engine(
+            provider, slots=64, retry=PATIENT, limits={"m": Limits(requests_per_minute=120)}
+        ) as (engine):
             for _ in range(64):
                 await engine.submit(tokens(1))
             await asyncio.sleep(0.5)

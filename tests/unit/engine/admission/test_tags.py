@@ -37,7 +37,7 @@ def test_several_budgets_by_tag_hold_together() -> None:
 
     async def main() -> None:
         async with Engine(Model(), slots=64, budget=budgets, prices=prices) as engine:
-            done = []
+            done: list[int] = []
             for user in ("x", "y", "z"):
                 metadata = {"tenant": "acme", "user": user}
                 handles = [await engine.submit(tokens(100), metadata=metadata) for _ in range(4)]
@@ -119,4 +119,3 @@ def test_a_tag_that_cannot_be_told_from_others_is_refused_by_name() -> None:
             await engine.submit(Call())
 
     VirtualClock().run(main)
-
