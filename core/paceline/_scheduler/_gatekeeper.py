@@ -94,7 +94,7 @@ class Gatekeeper:
                 if not known and meter.unit == "tokens":  # of its two parts one may be known, and too much
                     amount = _said(entry.demand)
                     known = True
-                if known and meter.never(amount):
+                if known and amount > meter.most and meter.never(amount):
                     return Block(gate, "exceeds", math.inf, meter, amount)
         return None
 

@@ -186,9 +186,9 @@ class Gate:
         return found
 
     def passes(self, entry: Entry, now: float, needs: list[Need]) -> bool:
-        """Whether nothing stands against a start, by the quick look that nearly always says so.
+        """Reserve what a job needs if it is plainly there, in the one quick look that nearly always does.
 
-        What the job needs is added to `needs`. Where this says no, `blocks` looks again, and may say yes.
+        What is reserved is added to `needs`. Where this says no, `blocks` looks again, and may find nothing.
         """
         if self.capacity is not None and self.used >= self.capacity:
             return False
@@ -198,9 +198,7 @@ class Gate:
             amount, known = amount_of(entry, meter.unit)
             if not known:
                 amount = min(amount, meter.most)
-            elif amount > meter.most:
-                return False
-            if meter.earmark is not None or meter.when(amount, now) > now:
+            if not meter.reserve(amount, now):
                 return False
             needs.append((self, meter, amount))
         return True
@@ -269,6 +267,8 @@ def amount_of(entry: Entry, unit: Unit) -> tuple[float, bool]:
     """How much of a unit a job is expected to use, and whether that was said (else it is the lane's mean)."""
     demand = entry.demand
     if demand is not None:
+        if unit == "requests":
+            return demand.requests, True
         if unit == "tokens":
             if demand.input_tokens is not None and demand.output_tokens is not None:
                 return demand.input_tokens + demand.output_tokens, True

@@ -44,7 +44,7 @@ class Earmark:
 class Meter(ABC):
     """An amount of something that can be reserved."""
 
-    __slots__ = ("earmark", "label", "level", "size", "unit")
+    __slots__ = ("earmark", "label", "level", "most", "size", "unit")
 
     def __init__(self, unit: Unit, label: str, size: float) -> None:
         self.unit: Unit = unit
@@ -53,12 +53,9 @@ class Meter(ABC):
         """How much there is at most."""
         self.level: float = size
         """How much is there; below zero where more was used than reserved."""
-        self.earmark: Earmark | None = None
-
-    @property
-    @abstractmethod
-    def most(self) -> float:
+        self.most: float = size
         """More than that no job will ever get."""
+        self.earmark: Earmark | None = None
 
     def never(self, amount: float) -> bool:
         """Whether so much is more than any job will ever get."""
@@ -75,6 +72,16 @@ class Meter(ABC):
     @abstractmethod
     def leaves(self, amount: float, kept: Earmark, now: float) -> bool:
         """Whether who takes so much now leaves what is kept, at the time when it is wanted."""
+
+    def reserve(self, amount: float, now: float) -> bool:
+        """Reserve so much if it is plainly there: `when` and `take` in one step, for nearly all."""
+        if self.earmark is not None or amount > self.size:
+            return False
+        self.refill(now)
+        if amount > self.level:
+            return False
+        self.level -= amount
+        return True
 
     def take(self, amount: float, now: float) -> None:
         """Reserve so much."""
@@ -111,6 +118,7 @@ class Rate(Meter):
         self._rate: float = self._told
         self._burst: float = burst * 60.0
         super().__init__(unit, label, self._told * self._burst)
+        self.most = max(self.size, self._told * 60.0, 1.0)
         self._at: float | None = None
         self._since: float | None = None
         """From when on the last refusal said that there is room again."""
@@ -118,10 +126,6 @@ class Rate(Meter):
         self._learnt: float = self._told
         self._passed: float = 0.0
         """What was sent since the last refusal, but for what was refused."""
-
-    @property
-    def most(self) -> float:
-        return max(self.size, self._told * 60.0, 1.0)  # one request passes, if only every other minute
 
     @property
     def per_minute(self) -> float:
@@ -144,12 +148,25 @@ class Rate(Meter):
         by_then = self.level - amount + max(0.0, kept.when - now) * self._rate
         return by_then >= min(kept.amount, self.size) - self.size * _GRAIN
 
+    def reserve(self, amount: float, now: float) -> bool:
+        if self.earmark is not None or amount > self.size:
+            return False
+        if now != self._at:
+            self.refill(now)
+        if amount > self.level:
+            return False
+        self.level -= amount
+        self._passed += amount
+        return True
+
     def take(self, amount: float, now: float) -> None:
         super().take(amount, now)
         self._passed += amount
 
     def settle(self, reserved: float, used: float, now: float, since: float = math.inf) -> bool:
         if since > self._refused_at:
+            if used == reserved:
+                return False
             self._passed += used - reserved
         else:  # what a refusal since then said of the level, and let into the rate, had this in it
             used = max(used, reserved)
@@ -203,6 +220,7 @@ class Rate(Meter):
             self.level *= rate / self._rate
         self._rate = rate
         self.size = rate * self._burst
+        self.most = max(self.size, self._told * 60.0, 1.0)  # one request passes, if only every other minute
         self.level = min(self.level, self.size)
 
 
@@ -234,10 +252,6 @@ class Allowance(Meter):
         self.spent: float = 0.0
         """In this period, by jobs that have."""
 
-    @property
-    def most(self) -> float:
-        return self.size
-
     def refill(self, now: float) -> None:
         if self.ends is None or self.period is None or now < self.ends:
             return
@@ -260,6 +274,14 @@ class Allowance(Meter):
         """Whether so much is not there even when all that runs gives back everything."""
         return amount > self.level + self.reserved - self.resting + self.size * _GRAIN
 
+    def reserve(self, amount: float, now: float) -> bool:
+        if not super().reserve(amount, now):
+            return False
+        self.reserved += amount
+        if self.period is not None and self.ends is None:
+            self.ends = now + self.period
+        return True
+
     def take(self, amount: float, now: float) -> None:
         super().take(amount, now)
         self.reserved += amount
@@ -275,7 +297,7 @@ class Allowance(Meter):
     def become(self, other: Allowance) -> None:
         """Take over what another one was given; what is spent stays spent."""
         self.level += other.size - self.size
-        self.size = other.size
+        self.size = self.most = other.size
         self.period = other.period
         self.ends = None if other.period is None else self.ends
         self.on_exhausted = other.on_exhausted

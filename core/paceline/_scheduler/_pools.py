@@ -273,13 +273,15 @@ def admit(pool: Pool, entry: Entry, now: float) -> Block | None:
     needs: list[Need] = []
     for gate in pool.gates:
         if not gate.passes(entry, now, needs):
+            for _, meter, amount in needs:  # together, or not at all
+                meter.settle(amount, 0.0, now)
             block = _blocked(pool, entry, now)
             if block is not None:
                 return block
             needs = [need for each in pool.gates for need in each.needs(entry)]
+            for _, meter, amount in needs:
+                meter.take(amount, now)
             break
-    for _, meter, amount in needs:
-        meter.take(amount, now)
     entry.reserved = Reservation(now, needs)
     for gate in pool.gates:
         gate.used += 1

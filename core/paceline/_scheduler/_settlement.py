@@ -33,34 +33,28 @@ def settle(
     was given up says nothing of its provider.
     """
     refused = failure is not None and failure.fault == "limit"
-    held.park(so=False)
+    if held.parked:
+        held.park(so=False)
     changed: dict[Gate, None] = {}
     notes: list[Note] = []
-    rates: dict[Gate, list[tuple[Rate, float]]] = {}
+    nothing = refused and usage is None
     for gate, meter, amount in held.items:
-        used = (
-            0.0
-            if refused and usage is None
-            else _used(meter, amount, usage, counts_cached=gate.counts_cached)
-        )
+        used = 0.0 if nothing else _used(meter, amount, usage, counts_cached=gate.counts_cached)
         if meter.settle(amount, used, now, held.at) or isinstance(meter, Allowance):
             changed[gate] = None
-        if isinstance(meter, Rate):
-            rates.setdefault(gate, []).append((meter, amount))
-    for gate in () if entry.pool is None else entry.pool.gates:
-        if given_up:
-            break
-        breaker = gate.breaker
-        if breaker is not None and breaker.end(held, _broken(failure, refused=refused), now):
-            kind: NoteKind = "circuit_closed" if breaker.until is None else "circuit_opened"
-            notes.append(Note(kind, gate, breaker.until))
-            changed[gate] = None
-        if breaker is not None and breaker.lost(held):  # it has told nothing: the next may try
-            changed[gate] = None
+    gates = () if entry.pool is None or given_up else entry.pool.gates
+    for gate in gates:
+        if gate.breaker is not None:
+            if gate.breaker.end(held, _broken(failure, refused=refused), now):
+                kind: NoteKind = "circuit_closed" if gate.breaker.until is None else "circuit_opened"
+                notes.append(Note(kind, gate, gate.breaker.until))
+                changed[gate] = None
+            if gate.breaker.lost(held):  # it has told nothing: the next may try
+                changed[gate] = None
         if failure is None:
             gate.strikes = 0
-    if refused and failure is not None and entry.pool is not None:
-        waiting = _refuse(entry.pool.gates, held.at, rates, failure, now)
+    if refused and failure is not None:
+        waiting = _refuse(gates, held, failure, now)
         notes += [Note("rate_limited", gate, gate.hold) for gate in waiting]
     return list(changed), notes
 
@@ -85,18 +79,14 @@ def _broken(failure: Failure | None, *, refused: bool) -> bool | None:
     return True if failure.fault == "provider" else None
 
 
-def _refuse(
-    gates: tuple[Gate, ...],
-    since: float,
-    rates: dict[Gate, list[tuple[Rate, float]]],
-    failure: Failure,
-    now: float,
-) -> list[Gate]:
+def _refuse(gates: tuple[Gate, ...], held: Reservation, failure: Failure, now: float) -> list[Gate]:
     """A provider refused: its gates wait that have rates of their own, or, if none has, the first."""
     concerned = [gate for gate in gates if gate.provider]
-    limited = [gate for gate in concerned if gate in rates]
-    for gate in limited or concerned[:1]:
-        amounts = rates.get(gate, [])
+    concerned = [gate for gate in concerned if gate.rates] or concerned[:1]
+    for gate in concerned:
+        amounts = [
+            (meter, amount) for at, meter, amount in held.items if at is gate and isinstance(meter, Rate)
+        ]
         if failure.limits is not None:
             hear(gate, failure.limits, now)
             left: dict[str, float] = {
@@ -105,8 +95,8 @@ def _refuse(
             amounts = [each for each in amounts if left.get(each[0].unit, math.inf) < each[1]] or amounts
         if len(amounts) > 1:  # it did not say which of them it was
             amounts = [min(amounts, key=_fullness)]
-        gate.refused(failure.retry_after, since, amounts, now)
-    return limited or concerned[:1]
+        gate.refused(failure.retry_after, held.at, amounts, now)
+    return concerned
 
 
 def hear(gate: Gate, limits: RateLimits, now: float) -> None:

@@ -41,11 +41,8 @@ class Sharing:
         "_cleared",
         "_hits",
         "_misses",
-        "_old",
-        "_phase",
         "_scout",
         "_trial",
-        "_young",
         "kind",
     )
 
@@ -59,18 +56,12 @@ class Sharing:
         self._misses: int = 0
         self._cleared: int = 0
         """How often a second look has shown that it is shared."""
-        self._phase: int = 0
-        """How often another experiment has begun."""
-        self._young: int = 0
-        """Attempts under way that have started in this phase."""
-        self._old: int = 0
-        """And in those before: while there are any, they take the places that others would have."""
         self._caps: dict[Cap, None] = {}
 
     @property
-    def settled(self) -> bool:
-        """Whether groups send one at a time for a trial, and nothing is under way from before."""
-        return self._trial and not self._old
+    def tries(self) -> bool:
+        """Whether groups send one at a time for a trial."""
+        return self._trial
 
     def join(self, cap: Cap) -> None:
         """A group takes part, with its cap on jobs in flight."""
@@ -82,18 +73,6 @@ class Sharing:
         self._caps.pop(cap, None)
         if self._scout is cap:
             self._scout = None
-
-    def begins(self) -> int:
-        """An attempt starts: the phase, to be given back at its end."""
-        self._young += 1
-        return self._phase
-
-    def over(self, phase: int) -> None:
-        """An attempt has ended, or nobody waits for its end any more."""
-        if phase == self._phase:
-            self._young -= 1
-        else:
-            self._old -= 1
 
     def vote(self, cap: Cap, *, hit: bool, found: Found) -> list[Cap]:
         """A job of this group found the prefix or not; the caps that changed by it."""
@@ -131,9 +110,6 @@ class Sharing:
     def _begin(self, *, trial: bool) -> None:
         self._trial, self._scout = trial, None
         self._hits = self._misses = 0
-        self._phase += 1
-        self._old += self._young
-        self._young = 0
 
     def _capacity(self, cap: Cap) -> int:
         if self._trial or self.kind == "slot":

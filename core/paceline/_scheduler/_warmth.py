@@ -30,11 +30,10 @@ _HOLDS = 3
 class _Look:
     """What is to be learnt from an attempt."""
 
-    __slots__ = ("found", "phase", "sure")
+    __slots__ = ("found", "sure")
 
-    def __init__(self, phase: int, found: Found | None) -> None:
-        self.phase: int = phase
-        self.found: Found | None = found
+    def __init__(self, found: Found) -> None:
+        self.found: Found = found
         self.sure: bool = True
         """None of those beside it had ended when the provider began to answer it."""
 
@@ -81,7 +80,7 @@ class Warmth:
         self._solo: int = 0
         """How many in a row have started with none beside them, since groups try that."""
         self._looks: dict[Entry, _Look] = {}
-        """What those under way tell of the cache."""
+        """Those under way from which something is to be learnt of the cache."""
         self._silent: list[_Look] = []
         """Of those that went beside others, the ones that the provider has not answered yet."""
 
@@ -113,12 +112,13 @@ class Warmth:
             if self._running > self._most:
                 self._most, found = self._running, BESIDE
         else:
-            self._solo = self._solo + 1 if sharing.settled else 0
+            self._solo = self._solo + 1 if sharing.tries else 0
             if self._solo > 1:
                 self._most, found = 1, ALONE
-        self._looks[entry] = look = _Look(sharing.begins(), found if tells else None)
-        if look.found == BESIDE:
-            self._silent.append(look)
+        if found is not None and tells:
+            self._looks[entry] = look = _Look(found)
+            if found == BESIDE:
+                self._silent.append(look)
 
     def spoke(self, entry: Entry) -> bool:
         """The provider has begun to answer a job; whether the others may follow by that."""
@@ -138,8 +138,8 @@ class Warmth:
         if self._probe is entry:
             self._probe = None
         look = self._looks.pop(entry, None)
-        if look is not None and self.sharing is not None:
-            self.sharing.over(look.phase)
+        if look is not None and look in self._silent:
+            self._silent.remove(look)
 
     def left(self) -> None:
         """One attempt less is under way."""
@@ -153,8 +153,6 @@ class Warmth:
         """An attempt is over; whether it was the probe and missed, and the caps that changed."""
         probed = self._probe is entry
         look = self._looks.get(entry)
-        if look is not None and look in self._silent:
-            self._silent.remove(look)
         self.drop(entry)
         self.left()
         hit = self._hit(usage)
@@ -163,7 +161,7 @@ class Warmth:
         if probed:
             self._probes = 0 if hit else self._probes - 1
         changed: list[Cap] = []
-        if look is None or look.found is None or self.sharing is None or group.cap is None:
+        if look is None or self.sharing is None or group.cap is None:
             pass
         elif look.sure or not hit:
             changed = self.sharing.vote(group.cap, hit=hit, found=look.found)

@@ -122,8 +122,7 @@ class Road:
                 self.ledger[rate] = Bucket(rate.per_minute / 60.0, rate.size, rate.size)
             for allowance in gate.allowances:
                 self.ledger[allowance] = Purse(allowance.size, allowance.period)
-        self.paces: dict[Any, float] = {}
-        """The rate at the time when a pool was found to lack something of it."""
+        self.told = {rate: rate.per_minute for gate in self.gates for rate in gate.rates}
         self.said: list[str] = []
         self.added = 0
         self.now = 0.0
@@ -272,7 +271,7 @@ class Road:
                 for entry in self.entries:
                     self.scheduler.why(entry)
             able = {entry: self.lacks(entry) for entry in self.able()}
-            fresh = {entry for entry in able if entry.reserved is None}
+            paused = self.scheduler.states[State.PAUSED]
             entry = self.scheduler.next(self.now)
             refused, self.scheduler.gates.refused = self.scheduler.gates.refused, []
             for one, block in refused:
@@ -280,13 +279,17 @@ class Road:
                 self.said.append(f"refused {one.label} {block.kind}")
                 self.end(one, "failed")
             self.scheduler.gates.notes.clear()
+            turned_away = bool(refused) or paused != self.scheduler.states[State.PAUSED]
             if entry is None:
+                if turned_away:  # others may have their turn by that
+                    continue
                 self.check_stop()
                 return
-            assert entry in able, f"{entry.label} may not run"
-            assert not able[entry], f"{entry.label} lacks {able[entry]}"
+            if not turned_away:
+                assert entry in able, f"{entry.label} may not run"
+                assert not able[entry], f"{entry.label} lacks {able[entry]}"
             self.said.append(f"{entry.label} at {self.now}")
-            if entry in fresh:
+            if entry.reserved is not None and id(entry.reserved) not in self.out:
                 self.enter(entry)
             self.check_start()
 
@@ -347,12 +350,6 @@ class Road:
         """
         self.check_books()
         queues = self.scheduler.queues
-        blocks = [pool.block for pool in self.pools if pool is not None and pool.block is not None]
-        self.paces = {
-            block: self.paces.get(block, block.meter.per_minute)
-            for block in blocks
-            if isinstance(block.meter, Rate)
-        }
         running = sum(one.state is State.RUNNING for one in self.entries)
         assert queues.used == running
         if running == queues.slots:
@@ -364,13 +361,13 @@ class Road:
         heads = {pool: self.head(pool, by_pool[pool]) for pool in by_pool if pool is not None}
         for pool, head in heads.items():
             assert head in by_pool[pool], f"{head} is first in its pool, and could not start"
-            if self.slowed(pool):  # its rate has grown since: it was told too late a time
+            if self.slowed(pool):
                 continue
             if not self.lacks(head) and not self.left_to_others(pool, head, heads):
                 kept = {m.label: vars_of(m.earmark) for g in pool.gates for m in g.meters if m.earmark}
                 raise AssertionError(f"{head.label} could start at {self.now}: {kept}")
         for entry in self.entries:
-            if entry.state is State.PAUSED:
+            if entry.state is State.PAUSED and entry.demand is not None and entry.demand.money is not None:
                 assert self.lacks(entry), f"{entry.label} is paused for nothing"
 
     def head(self, pool: Pool, able: list[Entry]) -> Entry:
@@ -390,32 +387,38 @@ class Road:
         return standing.head()
 
     def slowed(self, pool: Pool) -> bool:
-        block = pool.block
-        return (
-            block is not None
-            and isinstance(block.meter, Rate)
-            and self.now < block.until < math.inf
-            and block.meter.per_minute > self.paces.get(block, block.meter.per_minute)
-        )
+        """Whether it waits for a rate that was lowered and grows again: it was told too late a time."""
+        meter = None if pool.block is None else pool.block.meter
+        return isinstance(meter, Rate) and meter.per_minute < self.told[meter] and pool.block.until > self.now
 
-    def left_to_others(self, pool: Pool, head: Entry, heads: dict[Pool, Entry]) -> bool:
+    def left_to_others(
+        self, pool: Pool, head: Entry, heads: dict[Pool, Entry], seen: tuple[Pool, ...] = ()
+    ) -> bool:
         """Whether a pool that comes before this one waits, and for something that this head would take away."""
         for other, first in heads.items():
-            if other is pool or other.key > pool.key + 1e-6 or not self.lacks(first):
+            if other is pool or other in seen or other.key > pool.key + 1e-6:
                 continue
-            for gate in pool.gates:
-                if gate.claim is other:
-                    return True
-                if head.state is State.RETURNING or gate not in other.gates:
-                    continue
-                if any(self.delays(other, first, head, meter) for meter in gate.meters):
-                    return True
+            takes = any(self.takes_away(other, first, head, gate) for gate in pool.gates)
+            if takes and (
+                self.lacks(first)
+                or self.slowed(other)
+                or self.left_to_others(other, first, heads, (*seen, pool))
+            ):
+                return True
         return False
+
+    def takes_away(self, other: Pool, first: Entry, head: Entry, gate: Gate) -> bool:
+        if gate.claim is other:
+            return True
+        if head.state is State.RETURNING or gate not in other.gates:
+            return False
+        return any(self.delays(other, first, head, meter) for meter in gate.meters)
 
     def delays(self, other: Pool, first: Entry, head: Entry, meter: Rate | Allowance) -> bool:
         """Whether a start of this head takes from a meter what the first job of the other pool waits for."""
         need = self.need(head, meter)
-        if not need or self.short(first, meter):
+        stands_for_it = other.block is not None and other.block.meter is meter
+        if not need or stands_for_it or self.short(first, meter):
             return need > 0
         kept = meter.earmark
         if kept is None or kept.pool is not other:
@@ -586,7 +589,7 @@ class Road:
             working = [e for e in self.entries if e.state not in {*WAITS, State.BLOCKED, State.BACKOFF, State.PAUSED}]
             for entry in working:
                 self.happen(entry, 20)
-            if not working:
+            if not working and self.entries:
                 when = self.scheduler.wake_at()
                 assert when is not None, self.stuck()
                 self.now = max(self.now, when)

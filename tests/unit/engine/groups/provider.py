@@ -53,7 +53,7 @@ class Provider:
     """Prompt tokens that were worked on, by prefix."""
     peak: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     """The most requests at once, by prefix."""
-    started: list[tuple[float, str, str]] = field(default_factory=list)
+    started: list[tuple[float, str, str]] = field(default_factory=list[tuple[float, str, str]])
     resources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
