@@ -107,7 +107,8 @@ class Attempts:
         record.live = None
         free_waits(live)
         record.ended = self._loop.time()
-        live.leftover = run.scheduler.abandon(record)
+        late = reason in ("timeout", "idle_timeout")
+        live.leftover = run.scheduler.abandon(record, live.given_up_at, broken=late)
         if not live.entered:
             # Cancelled before its first step, a task never runs any of its coroutine: nobody would report.
             run.keep(task)

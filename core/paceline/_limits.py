@@ -22,7 +22,7 @@ _RATES = (
 class CircuitBreaker:
     """Stop calling a provider that is broken, and try it again after a while.
 
-    After `failures` attempts in a row that failed by the provider's fault, the jobs of the resource wait
+    After `failures` attempts in a row that failed by the provider's fault, or ran out of time, the jobs of the resource wait
     `cooldown` seconds; then one of them goes as a probe: its success lets the others go, its failure starts
     another cooldown ("Release It!", M. Nygard, 2007).
 

@@ -126,17 +126,23 @@ class Gatekeeper:
         block = next(iter(gate.paused.values()))
         return block.meter is not None and block.amount <= block.meter.level
 
-    def give_up(self, entry: Entry, held: Reservation) -> None:
-        """It may never end: if a circuit waits for what it says, another tries."""
+    def give_up(self, entry: Entry, held: Reservation, now: float, *, broken: bool = False) -> None:
+        """It may never end: if a circuit waits for what it says, another tries. Out of time is broken."""
         for gate in () if entry.pool is None else entry.pool.gates:
-            if gate.breaker is not None and gate.breaker.lost(held):
+            breaker = gate.breaker
+            if breaker is None:
+                continue
+            if broken and breaker.end(held, broken, now):
+                self.notes.append(Note("circuit_opened", gate, breaker.until))
+                self._queues.pools.stir(gate)
+            elif breaker.lost(held):
                 self._queues.pools.stir(gate)
 
     def park(self, entry: Entry) -> None:
         """It waits for jobs of its own, which are not to wait for what it holds."""
         held = entry.reserved
         if held is not None:
-            self.give_up(entry, held)
+            self.give_up(entry, held, 0.0)
             held.park(so=True)
             for gate, meter, _ in held.items:
                 if isinstance(meter, Allowance):

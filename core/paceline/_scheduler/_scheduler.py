@@ -246,8 +246,11 @@ class Scheduler:
         self.queues.settle(entry, entry.charged, 0.0)
         self._stop(entry)
 
-    def abandon(self, entry: Entry) -> Leftover:
-        """Its attempt is given up before its end: the slot is free at once, the rest when it is `gone`."""
+    def abandon(self, entry: Entry, now: float = 0.0, *, broken: bool = False) -> Leftover:
+        """Its attempt is given up before its end: the slot is free at once, the rest when it is `gone`.
+
+        `broken`: its time was over, which is its provider's fault.
+        """
         holds = entry.state is RUNNING
         self.prefixes.dropped(entry)
         if holds:
@@ -257,7 +260,7 @@ class Scheduler:
             self._stop(entry)
         held, entry.reserved = entry.reserved, None
         if held is not None:
-            self.gates.give_up(entry, held)
+            self.gates.give_up(entry, held, now, broken=broken)
         return Leftover(entry, entry.charged, holds, held)
 
     def gone(

@@ -83,7 +83,7 @@ def test_a_provider_that_refuses_is_alive() -> None:
     assert model.times == [0.0, 1.0, 3.0, 4.0]
 
 
-@pytest.mark.parametrize("end", ["unknown", "timeout", "cancel"])
+@pytest.mark.parametrize("end", ["unknown", "cancel"])
 def test_a_probe_that_tells_nothing_makes_room_for_another(end: str) -> None:
     model = Model()
     call = Call(error=ValueError("mine")) if end == "unknown" else Call(seconds=1000.0)
@@ -91,7 +91,7 @@ def test_a_probe_that_tells_nothing_makes_room_for_another(end: str) -> None:
     async def main() -> None:
         async with Engine(model, slots=4, limits=limited()) as engine:
             await fail(engine)
-            probe = await engine.submit(call, **({"timeout": 1.0} if end == "timeout" else {}))  # type: ignore[arg-type]
+            probe = await engine.submit(call)
             handles = [await engine.submit(Call()) for _ in range(3)]
             await asyncio.sleep(31)
             if end == "cancel":
@@ -124,9 +124,26 @@ def test_a_probe_that_was_given_up_and_never_ends_does_not_stop_the_others() -> 
             await fail(engine)
             await engine.submit(Call(), name="stubborn", timeout=1.0)
             await (await engine.submit(Call()))
-            assert now() == 35.0
+            assert now() == 65.0, "it ran out of time: another cooldown"
 
     VirtualClock().run(main)
+
+
+def test_a_provider_that_only_hangs_is_broken_too() -> None:
+    model = Model()
+
+    async def main() -> None:
+        async with Engine(model, slots=8, limits=limited()) as engine:
+            for _ in range(3):
+                await engine.submit(Call(seconds=1000.0), timeout=5.0)
+            await asyncio.sleep(6)
+            late = await engine.submit(Call())
+            assert late.waiting is not None
+            assert (late.waiting.kind, late.waiting.until) == ("circuit", 35.0)
+            await late
+
+    VirtualClock().run(main)
+    assert model.times == [0.0, 0.0, 0.0, 35.0]
 
 
 def test_a_probe_that_waits_for_a_job_of_its_own_lets_that_one_probe() -> None:
