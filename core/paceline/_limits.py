@@ -22,9 +22,9 @@ _RATES = (
 class CircuitBreaker:
     """Stop calling a provider that is broken, and try it again after a while.
 
-    After `failures` attempts in a row that failed by the provider's fault, or ran out of time, the jobs of the resource wait
-    `cooldown` seconds; then one of them goes as a probe: its success lets the others go, its failure starts
-    another cooldown ("Release It!", M. Nygard, 2007).
+    After `failures` attempts in a row that failed by the provider's fault, or ran out of time, the jobs of
+    the resource wait `cooldown` seconds; then one of them goes as a probe: its success lets the others go,
+    its failure starts another cooldown ("Release It!", M. Nygard, 2007).
 
     Raises:
         ValueError, TypeError: if `failures` is below 1 or `cooldown` not above 0.

@@ -278,9 +278,7 @@ def admit(pool: Pool, entry: Entry, now: float) -> Block | None:
             block = _blocked(pool, entry, now)
             if block is not None:
                 return block
-            needs = [need for each in pool.gates for need in each.needs(entry)]
-            for _, meter, amount in needs:
-                meter.take(amount, now)
+            needs = _take(pool, entry, now)
             break
     entry.reserved = Reservation(now, needs)
     for gate in pool.gates:
@@ -288,6 +286,14 @@ def admit(pool: Pool, entry: Entry, now: float) -> Block | None:
         if gate.breaker is not None:
             gate.breaker.start(entry.reserved)
     return None
+
+
+def _take(pool: Pool, entry: Entry, now: float) -> list[Need]:
+    """Reserve what a job needs, where a closer look has shown that it may go."""
+    needs = [need for gate in pool.gates for need in gate.needs(entry)]
+    for _, meter, amount in needs:
+        meter.take(amount, now)
+    return needs
 
 
 def _blocked(pool: Pool, entry: Entry, now: float) -> Block | None:

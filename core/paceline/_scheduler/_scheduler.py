@@ -324,6 +324,14 @@ class Scheduler:
                 for each in dependents:
                     self._unblock(each)
             return (entry,)
+        self._stop_waiting(entry)
+        ended = self._sweep(entry, status, None, now)
+        if group is not None:
+            self.queues.rest(group)
+        return ended
+
+    def _stop_waiting(self, entry: Entry) -> None:
+        """Take it out of wherever it waits."""
         if entry.state is READY:
             if entry.slotless:
                 self._move(entry, IDLE)
@@ -335,10 +343,6 @@ class Scheduler:
             self.timers.cancel(entry)
         elif entry.state is PAUSED:
             self.gates.leave_paused(entry)
-        ended = self._sweep(entry, status, None, now)
-        if group is not None:
-            self.queues.rest(group)
-        return ended
 
     def retry(self, entry: Entry, when: float) -> None:
         """The job is to be tried again at that time."""

@@ -395,8 +395,9 @@ class Road:
         self, pool: Pool, head: Entry, heads: dict[Pool, Entry], seen: tuple[Pool, ...] = ()
     ) -> bool:
         """Whether a pool that comes before this one waits, and for something that this head would take away."""
+        level = self.scheduler.queues.pools.level  # to which whoever waits is brought up when it goes on
         for other, first in heads.items():
-            if other is pool or other in seen or other.key > pool.key + 1e-6:
+            if other is pool or other in seen or max(other.key, level) > max(pool.key, level) + 1e-6:
                 continue
             takes = any(self.takes_away(other, first, head, gate) for gate in pool.gates)
             if takes and (
