@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ._checks import instance
+from ._checks import instance, text
 from ._errors import UnknownName
 from ._limits import Budget, Limits
 from ._policies import Lane
@@ -110,6 +110,11 @@ class Admission:
         for (name, _), gate in self.tags.items():
             if name == budget.name:
                 self.change(gate, None, (budget,))
+
+    def unused(self) -> list[str]:
+        """What has limits, and was used by no job of the run: a name that is misspelt, perhaps."""
+        used = {gate for gates in self._found.values() for gate in gates}
+        return [name for name in self.limits if name != WHOLE and self.gates[name] not in used]
 
     def budget_gate(self, name: str, tag: Any) -> Gate | None:
         """The gate at which a budget of the engine is kept; None where a tag has not been met yet."""
@@ -278,6 +283,7 @@ def limits_by_name(limits: Limits | Mapping[str, Limits] | None) -> dict[str, Li
     if not isinstance(limits, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # user code, often untyped
         raise TypeError(f"Engine: limits must be Limits, or a mapping of names to Limits, not {limits!r}")
     for name, each in limits.items():
+        text("Engine", "each name in limits", name)
         instance("Engine", f"limits of {name!r}", each, Limits, "write Limits(requests_per_minute=...)")
     return dict(limits)
 

@@ -69,6 +69,14 @@ async def finish(run: Run, scope: Scope, error: BaseException | None) -> None:
             live.job.name,
             live.job.id,
         )
+    if unused := run.admission.unused():
+        known = sorted(name for name in run.admission.gates if name not in {*unused, "*"})
+        _log.warning(
+            "limits of %s held for no job of the run; what jobs used: %s (an executor's name, what it or the "
+            "job names in `resources`)",
+            ", ".join(repr(name) for name in unused),
+            ", ".join(repr(name) for name in known) or "nothing that has a name here",
+        )
     if run.history is not None:
         resting = run.scheduler.states[State.SUSPENDED]
         run.history.run_ended(error, {**run.counts, "suspended": resting})

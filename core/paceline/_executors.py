@@ -67,7 +67,7 @@ def _resources(name: str, executor: Executor) -> tuple[str, ...]:
     if isinstance(named, str):
         return (named,)
     if isinstance(named, Iterable):
-        return tuple(dict.fromkeys(each for each in named if isinstance(each, str)))
+        return tuple(dict.fromkeys(each for each in cast("Iterable[object]", named) if isinstance(each, str)))
     return (name,) if getattr(executor, "classify", None) is not None else ()
 
 

@@ -269,7 +269,9 @@ def open_group(run: Run, arguments: GroupArguments) -> Group:
     caps = () if parent is None else parent.record.caps_below
     policy = arguments.policy
     gate = run.admission.group_gate(name, policy.budget)
-    pool, resource = run.intake.pool(options, lane, arguments.metadata, gate)
+    # Tags of the group are its jobs' tags, and it has those of the job that opens it.
+    options.metadata = arguments.metadata if parent is None else parent.handed_on(arguments.metadata)
+    pool, resource = run.intake.pool(options, lane, options.metadata, gate)
     sharing = run.admission.sharing(resource) if policy.in_flight == "auto" else None
     group = GroupRecord(
         run, name, lane, policy, options.priority, parent is not None, caps, pool, sharing
@@ -277,7 +279,6 @@ def open_group(run: Run, arguments: GroupArguments) -> Group:
     group.metadata = arguments.metadata
     group.after = run.intake.edges(options.after)
     options.after = ()
-    options.metadata = arguments.metadata  # tags of the group are its jobs' tags
     if arguments.cache is not None:
         group.prefix = GroupPrefix(group, arguments.cache, arguments.cache_context)
     parent_id = None if parent is None else parent.job.id

@@ -103,9 +103,42 @@ class Intake:
         if bound.body is not None and group is None:
             role = bound.body.kind
         now = run.loop.time()
+        job = self._job(payload, options, parent, lane, key, group, role, bound, name, now)
+        number = self._number
+        if run.executors.sees_submits:
+            run.executors.middleware.submit(job)
+        pool, demand = None, None
+        if bound.body is None:
+            pool, demand = self._needs(job, bound, options, group)
+        stated = run.settings.costs.reservation(job, options.cost, demand)
+        if bound.body is not None or (parent is not None and parent.record.caps):
+            caps = _caps(parent, bound.body, options, job.name, caps)
+        slotless = bound.body is not None or (isinstance(payload, Inputs) and payload.conditional())
+        if context is None:
+            context = copy_context()
+        record = Record(
+            run, job, lane, group, options, context, now, stated, number, bound, caps, slotless, pool, demand
+        )  # fmt: skip
+        self._take_in(record, parent, after)
+        return record
+
+    def _job(
+        self,
+        payload: Any,
+        options: Options,
+        parent: LiveAttempt | None,
+        lane: LaneState,
+        key: str | None,
+        group: GroupRecord | None,
+        role: Role,
+        bound: Bound,
+        name: str | None,
+        now: float,
+    ) -> Job:
+        """The job as data, under the next id. What is said of a job holds for those that it submits."""
         self._number = number = self._number + 1
         job_id = f"{self._stamp if now < self._stamp_until else self._new_stamp(now)}{number:08x}{self._tag}"
-        job = Job(
+        return Job(
             job_id,
             name or options.name or key or job_id,
             bound.name,
@@ -117,35 +150,12 @@ class Intake:
             key,
             options.priority,
             options.config,
-            options.metadata,
+            options.metadata if parent is None else parent.handed_on(options.metadata),
             {},
         )
-        if run.executors.sees_submits:
-            run.executors.middleware.submit(job)
-        pool, demand = None, None
-        if bound.body is None:
-            pool, demand = self._needs(job, bound, options, parent, group)
-        stated = run.settings.costs.reservation(job, options.cost, demand)
-        if bound.body is not None or (parent is not None and parent.record.caps):
-            caps = _caps(parent, bound.body, options, job.name, caps)
-        slotless = bound.body is not None or (isinstance(payload, Inputs) and payload.conditional())
-        if context is None:
-            context = copy_context()
-        record = Record(
-            run, job, lane, group, options, context, now, stated, number, bound, caps, slotless, pool, demand
-        )  # fmt: skip
-        self._take_in(record, parent)
-        if run.history is not None:
-            run.history.submitted(record, [node.label for node, _ in after])
-        ended = run.scheduler.add(record, now, after)
-        if ended:
-            run.settling.settle(ended)
-        elif demand is not None and pool is not None:
-            refuse_at_once(run, record)
-        return record
 
-    def _take_in(self, record: Record, parent: LiveAttempt | None) -> None:
-        """Know of the job: in the run, its group and its family; and when it has to have ended."""
+    def _take_in(self, record: Record, parent: LiveAttempt | None, after: Sequence[Edge]) -> None:
+        """Know of the job in the run, its group and its family, and when it has to have ended; hand it on."""
         run, group = self._run, record.group_record
         run.records[record.label] = record
         if group is not None:
@@ -158,6 +168,13 @@ class Intake:
         if seconds is not None:
             due = record.accepted + seconds
             record.deadline = run.loop.call_at(due, pass_deadline, run, record, seconds, context=run.context)
+        if run.history is not None:
+            run.history.submitted(record, [node.label for node, _ in after])
+        ended = run.scheduler.add(record, record.accepted, after)
+        if ended:
+            run.settling.settle(ended)
+        elif record.demand is not None and record.pool is not None:
+            refuse_at_once(run, record)
 
     def _admit(self, parent: LiveAttempt | None, lock: str | None) -> None:
         """Refuse what comes from a job that was given up, or from outside while the engine closes.
@@ -190,7 +207,6 @@ class Intake:
         job: Job,
         bound: Bound,
         options: Options,
-        parent: LiveAttempt | None,
         group: GroupRecord | None,
     ) -> tuple[Pool | None, Cost | None]:
         """Where a job queues, if anything limits it, and what it is expected to use, if anybody asks."""
@@ -201,9 +217,7 @@ class Intake:
             return group.pool, demand
         if not (admission.limits_any or bound.resources or resources):
             return None, demand
-        # Tags are inherited from the job that submits it.
-        metadata = options.metadata if parent is None else {**parent.job.metadata, **options.metadata}
-        return admission.pool(bound, resources, job.lane, metadata), demand
+        return admission.pool(bound, resources, job.lane, job.metadata), demand
 
     def pool(
         self, options: Options, lane: LaneState, metadata: Mapping[str, Any], gate: Gate | None

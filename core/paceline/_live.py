@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 from ._job import Job
 from ._usage import Usage
@@ -81,6 +82,11 @@ class LiveAttempt:
         """How many of its awaits wait for jobs of its own engine: parked while any does."""
         self.grants: list[asyncio.Future[None]] | None = None
         """Awaits that are over, and want what was given back before they return."""
+
+    def handed_on(self, metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What is said of a job or group that this one submits: the same as of it, unless it says better."""
+        above = self.job.metadata
+        return {**above, **metadata} if above else metadata
 
     @property
     def cancelled(self) -> bool:

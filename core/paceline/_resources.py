@@ -105,8 +105,17 @@ class BudgetHandle:
         return {each.unit: each.spent for each in self._allowances(tag)}
 
     def left(self, tag: Any = None) -> Mapping[str, float]:
-        """What is neither spent nor reserved by jobs that run."""
-        return {each.unit: each.level for each in self._allowances(tag)}
+        """What is neither spent nor reserved by jobs that run; all of it, of a tag that no job had yet."""
+        found = self._allowances(tag)
+        if found:
+            return {each.unit: each.level for each in found}
+        sizes = {"tokens": self.settings.tokens, "money": self.settings.money}
+        return {unit: size for unit, size in sizes.items() if size is not None}
+
+    @property
+    def tags(self) -> tuple[Any, ...]:
+        """The values that jobs have had so far under the key that it goes by; none, if it goes by none."""
+        return tuple(tag for name, tag in self._run.admission.tags if name == self._name)
 
     def update(self, *, tokens: float | None = None, money: float | None = None) -> None:
         """Give it other amounts; what waits for it goes on if there is enough by that.
@@ -133,7 +142,8 @@ class BudgetHandle:
         return found
 
     def __repr__(self) -> str:
-        return f"<Budget {self._name!r} left={dict(self.left())}>"
+        by = self.settings.by
+        return f"<Budget {self._name!r} " + (f"by {by!r}>" if by else f"left={dict(self.left())}>")
 
 
 def resource_handle(run: Run, name: str) -> ResourceHandle:

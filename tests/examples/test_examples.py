@@ -11,7 +11,7 @@ EXAMPLES = sorted(FOLDER.glob("*.py"))
 
 
 def test_each_idea_of_the_readme_has_an_example() -> None:
-    jobs = {"groups", "sessions", "lanes", "retries", "streaming", "chain"}
+    jobs = {"groups", "sessions", "lanes", "limits", "retries", "streaming", "chain"}
     graphs = {"graph_by_hand", "retrieval", "map_reduce", "rag", "agent"}
     assert {example.stem for example in EXAMPLES} >= jobs | graphs
 

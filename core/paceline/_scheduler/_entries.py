@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ._flows import Flow
     from ._gates import Gate, Reservation
     from ._lanes import LaneState
+    from ._lines import Line
     from ._places import Place
     from ._pools import Pool
     from ._turns import Turns
@@ -334,6 +335,6 @@ class Leftover:
 
 
 Node: TypeAlias = Entry | GroupState
-Due: TypeAlias = "Entry | GroupState | Gate"
+Due: TypeAlias = "Entry | GroupState | Gate | Line"
 Edge: TypeAlias = tuple[Node, bool]
 """What to wait for, and whether its success is needed or just its end."""

@@ -16,12 +16,13 @@ the end; and a lane that was away comes back at the level of the last dispatch, 
 from __future__ import annotations
 
 from ._branches import Branch
-from ._entries import READY, Cap, Entry, GroupState
+from ._entries import READY, RETURNING, Cap, Entry, GroupState
 from ._flows import FIRST, Flow
 from ._gates import Block
 from ._lanes import LaneState
+from ._passing import admit
 from ._places import Place
-from ._pools import Pools, admit
+from ._pools import Pools
 from ._timers import Timers
 
 __all__ = ["FairQueues"]
@@ -78,7 +79,7 @@ class FairQueues:
             if branch.seat is not branch.pool.warm.branches:
                 self._offer(branch)
         if branch.pool.block is not None and (front or flow.ready == 1):
-            self.pools.look_again(branch.pool)
+            self.pools.look_again(branch.pool, at_once=entry.state is RETURNING)
 
     def _queue_lone(self) -> None:
         """The one ready job is not to go next just because it is the only one.
@@ -99,7 +100,7 @@ class FairQueues:
         flow.withdraw(entry)
         self._less(flow)
         if branch.pool.block is not None:
-            self.pools.look_again(branch.pool)
+            self.pools.look_again(branch.pool, at_once=entry is branch.pool.head)
 
     def _less(self, flow: Flow) -> None:
         """A job of the flow is queued no more, and has not started."""
@@ -121,11 +122,14 @@ class FairQueues:
             flow.branch.lane.ready = self.ready = 0
             self._take(entry, flow, now)
             return entry
-        while (flow := self.first_flow()) is not None:
+        while (flow := self.first_flow()) is not None or self.pools.passed_by():
+            if flow is None:
+                continue
             pool = flow.branch.pool
             if not pool.gates:
                 return self._pop(flow, now)
-            block = admit(pool, flow.head(), now)
+            head = flow.head()
+            block = admit(pool, head, now)
             if block is None:
                 entry = self._pop(flow, now)
                 self.pools.moved_on(pool)
@@ -135,7 +139,7 @@ class FairQueues:
                 self._less(flow)
                 self.pools.moved_on(pool)
             else:
-                self.pools.shut(pool, block)
+                self.pools.shut(pool, block, head)
         return None
 
     def _pop(self, flow: Flow, now: float) -> Entry:

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ._entries import RETURNING, Entry, GroupState
+from ._lines import Line
 from ._meters import Allowance, Earmark, Meter, Rate, Unit
-from ._turns import Turns
 
 if TYPE_CHECKING:
     from ._breaker import Breaker
@@ -110,10 +110,10 @@ class Gate:
         "breaker",
         "capacity",
         "claim",
-        "closed",
         "counts_cached",
         "hold",
         "label",
+        "lines",
         "meters",
         "paused",
         "provider",
@@ -150,8 +150,8 @@ class Gate:
         """Refusals in a row that did not say how long to wait."""
         self.claim: Pool | None = None
         """Whom the next room is kept for: it was passed over too often."""
-        self.closed: Turns[Pool] = Turns(_key)
-        """Whose heads do not pass, in the fair order of lanes."""
+        self.lines: dict[Meter | bool, Line] = {}
+        """Whose heads do not pass: for each meter, for room (True), and for the time to go on (False)."""
         self.paused: dict[Entry, Block] = {}
         """Jobs for which its budget has too little left: they stand in no queue until it has more."""
         self.timer: Timer | None = None
@@ -165,6 +165,14 @@ class Gate:
     def allowances(self) -> list[Allowance]:
         """What its budgets have left."""
         return [meter for meter in self.meters if isinstance(meter, Allowance)]
+
+    def line(self, block: Block) -> Line:
+        """Where those wait that lack the same as this one."""
+        key = block.kind == "concurrency" if block.meter is None else block.meter
+        line = self.lines.get(key)
+        if line is None:
+            line = self.lines[key] = Line()
+        return line
 
     def blocks(self, entry: Entry, pool: Pool, now: float) -> list[Block]:
         """What stands against the start of the head of a pool here."""
@@ -205,7 +213,7 @@ class Gate:
 
     def _kept_for_another(self, pool: Pool) -> bool:
         claim = self.claim
-        return claim is not None and claim is not pool and claim.key < pool.key
+        return claim is not None and claim is not pool and not pool.before(claim)
 
     def _lacks(self, meter: Meter, entry: Entry, pool: Pool, now: float) -> Block | None:
         amount, known = amount_of(entry, meter.unit)
@@ -221,15 +229,14 @@ class Gate:
                 return Block(self, "exhausted", when, meter, amount)
             return Block(self, "meter", when, meter, amount)
         kept = meter.earmark
-        if kept is None or kept.pool is pool or pool.key < kept.pool.key:
+        if kept is None or kept.pool is pool or pool.before(kept.pool):
             return None
         if meter.leaves(amount, kept, now):
             return None
         # Once its time has come, what it is kept for says itself when it has gone.
         return Block(self, "meter", kept.when if kept.when > now else math.inf, meter, amount)
 
-    @staticmethod
-    def keep(pool: Pool, block: Block, until: float) -> None:
+    def keep(self, pool: Pool, block: Block, until: float) -> None:
         """What the head of a pool lacks is kept for it, unless one that comes before it has that already.
 
         Not before it can go: what fills up again until then is for others.
@@ -238,9 +245,9 @@ class Gate:
         if meter is None:
             return
         kept = meter.earmark
-        if kept is None or kept.pool is pool or pool.key < kept.pool.key:
+        if kept is None or kept.pool is pool or pool.before(kept.pool):
             meter.earmark = Earmark(pool, block.amount, until)
-            pool.earmarks[meter] = None
+            pool.earmarks[meter] = self
 
     def needs(self, entry: Entry) -> Iterator[Need]:
         """How much a job needs of each of its meters."""
@@ -279,7 +286,3 @@ def amount_of(entry: Entry, unit: Unit) -> tuple[float, bool]:
     if unit != "tokens":
         return entry.lane.mean(unit), False
     return amount_of(entry, "input_tokens")[0] + amount_of(entry, "output_tokens")[0], False
-
-
-def _key(pool: Pool) -> float:
-    return pool.key

@@ -278,20 +278,24 @@ class Allowance(Meter):
         if not super().reserve(amount, now):
             return False
         self.reserved += amount
-        if self.period is not None and self.ends is None:
+        if amount and self.period is not None and self.ends is None:
             self.ends = now + self.period
         return True
 
     def take(self, amount: float, now: float) -> None:
         super().take(amount, now)
         self.reserved += amount
-        if self.period is not None and self.ends is None:
+        if amount and self.period is not None and self.ends is None:
             self.ends = now + self.period
 
     def settle(self, reserved: float, used: float, now: float, since: float = math.inf) -> bool:
         came_back = super().settle(reserved, used, now, since)
         self.reserved -= reserved
         self.spent += used
+        if not self.spent and self.reserved <= self.size * _GRAIN:  # nothing was done: it has not begun
+            self.ends = None
+        elif self.ends is None and self.period is not None:  # more was used than nothing
+            self.ends = now + self.period
         return came_back
 
     def become(self, other: Allowance) -> None:

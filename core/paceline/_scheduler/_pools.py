@@ -2,8 +2,8 @@
 
 The ready jobs that have the same gates to pass are a *pool*, over all lanes. Its lanes stand in it in their
 fair order, and pools stand in the order of their first lanes; only the head of a pool is ever looked at. If
-its head does not pass, the pool is *shut*: it stands at the gate that it lacks most, with the others that are
-shut there, until that gate *stirs*: its time has come, or a job gave something back. Then the first pool
+its head does not pass, the pool is *shut*: it stands in the line for what it lacks most, with the others that
+lack that, until it is called: the time has come, or a job gave something back. Then the first pool
 there is looked at again, and only if it starts or leaves, the next. So whatever waits at a gate waits in the
 fair order of lanes, nobody behind a limit holds up whoever does not use it, and each start costs the
 same however many lanes and jobs wait.
@@ -18,7 +18,8 @@ import math
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from ._gates import PATIENCE, Block, Gate, Need, Reservation
+from ._gates import PATIENCE, Block, Gate
+from ._lines import Line
 from ._turns import Turns, leave
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from ._meters import Meter
     from ._timers import Timers
 
-__all__ = ["Pool", "Pools", "Side", "admit"]
+__all__ = ["Pool", "Pools", "Side"]
 
 
 class Side:
@@ -53,15 +54,21 @@ class Pool:
 
     __slots__ = (
         "__weakref__",
+        "base",
         "block",
         "cold",
         "earmarks",
+        "front",
         "frozen",
         "gates",
+        "head",
         "last",
+        "let_go",
+        "line",
         "offset",
         "passed",
         "seat",
+        "since",
         "ticket",
         "warm",
     )
@@ -72,14 +79,26 @@ class Pool:
         self.cold: Side = Side(self)
         self.offset: float = 0.0
         """By how much its lanes were brought up to the others, for the times when it was shut."""
+        self.base: float = 0.0
+        """By how much those in its line had been brought up when it came there."""
+        self.since: float = math.inf
+        """Which of all it was, in their order, that were shut: among equals, who waits longest goes first."""
         self.frozen: float = 0.0
         """Where the level was when it was shut."""
         self.block: Block | None = None
         """What its head lacks, while it is shut."""
-        self.last: Gate | None = None
-        """Where it was shut last: if it does not go on from there, the next one there is to be looked at."""
-        self.earmarks: dict[Meter, None] = {}
-        """Of which something is kept for its head."""
+        self.head: Entry | None = None
+        """Who was found to lack that."""
+        self.front: Branch | None = None
+        """In which lane that is."""
+        self.line: Line | None = None
+        """Where it stands, while it is shut."""
+        self.last: Line | None = None
+        """Where it stood last: if it does not go on from there, the next one there is to be looked at."""
+        self.earmarks: dict[Meter, Gate] = {}
+        """Of which something is kept for its head, and whose these are."""
+        self.let_go: list[Line] = []
+        """Where others wait for what was kept for it until it was looked at again."""
         self.passed: int = 0
         """How often it was first at a full gate, had room there, and none at another."""
         self.seat: Turns[Pool] | None = None
@@ -88,7 +107,25 @@ class Pool:
     @property
     def key(self) -> float:
         """Its place in the fair order."""
-        return min(self.warm.key, self.cold.key)
+        key = min(self.warm.key, self.cold.key)
+        return key if self.line is None else key + self.line.lift - self.base
+
+    @property
+    def ahead(self) -> Branch | None:
+        """The lane that comes first in it."""
+        side = self.cold if self.cold.branches and self.cold.key < self.warm.key else self.warm
+        return side.branches.first()
+
+    @property
+    def standing(self) -> tuple[float, float]:
+        """Its place in its line."""
+        return min(self.warm.key, self.cold.key) - self.base, self.since
+
+    def before(self, other: Pool) -> bool:
+        """Whether its turn comes before that of another one, which waits."""
+        if other.line is not None and other.line is self.last:
+            return True  # it was the first there
+        return (self.key, self.since) < (other.key, other.since)
 
     @property
     def empty(self) -> bool:
@@ -106,7 +143,7 @@ class Pool:
 class Pools:
     """All pools, in their order; and the level to which who was away comes back."""
 
-    __slots__ = ("_cold", "_known", "_timers", "_warm", "level", "plain")
+    __slots__ = ("_called", "_cold", "_known", "_shut", "_timers", "_warm", "level", "plain")
 
     def __init__(self, timers: Timers) -> None:
         self.level: float = 0.0
@@ -117,6 +154,10 @@ class Pools:
         self._warm: Turns[Side] = Turns(_side_key)
         self._cold: Turns[Side] = Turns(_side_key)
         self._timers: Timers = timers
+        self._called: list[Pool] = []
+        """Pools that were called out of a line, and have groups only that need a place."""
+        self._shut: int = 0
+        """How many were shut that had passed before."""
 
     def of(self, gates: tuple[Gate, ...]) -> Pool:
         """The pool of jobs with these gates."""
@@ -176,41 +217,60 @@ class Pools:
 
     # Pools that are shut.
 
-    def shut(self, pool: Pool, block: Block) -> None:
+    def shut(self, pool: Pool, block: Block, head: Entry) -> None:
         """The head of a pool does not pass."""
-        last, pool.last = pool.last, block.gate
-        pool.block = block
+        line = block.gate.line(block)
+        last, pool.last = pool.last, line
+        if last is None:
+            self._shut += 1
+            pool.since = float(self._shut)
+        self._bring_up(line)
+        pool.block, pool.line, pool.head, pool.front = block, line, head, pool.ahead
+        pool.base = line.lift
         pool.frozen = self.level
         leave(pool.warm)
         leave(pool.cold)
-        block.gate.closed.put(pool)
+        line.pools.put(pool)
         if block.until < math.inf:
-            self._timers.advance(block.until, block.gate)
+            self._timers.advance(block.until, line)
         elif block.meter is not None and block.meter.earmark is not None:
             # It is kept for another whose time has come: if nobody looked at that, both would wait for ever.
             kept = block.meter.earmark.pool
             if kept is not pool and kept.block is not None and kept.block.until < math.inf:
-                self._open(kept)
-        if last is not None and last is not block.gate:
+                self.look_again(kept, at_once=True)
+        if last is not None and last is not line:
             if block.kind == "concurrency":
                 self._passed_over(pool)
-            self.stir(last)
+            self.call(last)
+        elif last is line and line.pools.first() is not pool:
+            self.call(line)  # it has fallen behind
+        for other in pool.let_go:
+            self.call(other)
+        if pool.passed >= PATIENCE and block.kind in ("circuit", "retry_after"):
+            self._give_up_claims(pool)
 
-    def look_again(self, pool: Pool) -> None:
-        """The pool has another head: what was found of the old one may not hold for it."""
-        if pool.block is not None and pool.block.gate.closed.first() is pool:
+    def look_again(self, pool: Pool, *, at_once: bool = False) -> None:
+        """The pool has another head, maybe: what was found of the old one may not hold for it."""
+        line = pool.line
+        if line is not None and (at_once or line.pools.first() is pool):
+            self._bring_up(line)
             self._open(pool)
 
     def leave(self, pool: Pool) -> None:
         """A job of the pool runs no more: the next may, where its gates were full."""
         for gate in pool.gates:
             gate.used -= 1
-            if gate.capacity is not None and gate.closed:
-                self.stir(gate)
+            if gate.capacity is not None and (line := gate.lines.get(True)) is not None:
+                self.call(line)
 
     def stir(self, gate: Gate) -> None:
-        """Something changed at a gate: look again at the first that stands there."""
-        pool = gate.closed.first()
+        """Something changed at a gate: look again at the first in each of its lines."""
+        for line in gate.lines.values():
+            self.call(line)
+
+    def call(self, line: Line) -> None:
+        """What those in a line lack may be there: look again at the first."""
+        pool = self._bring_up(line)
         if pool is not None:
             self._open(pool)
 
@@ -218,42 +278,62 @@ class Pools:
         """The head of a pool has passed, or nobody is left: what was kept for it is the next one's."""
         self._let_go(pool)
         for gate in pool.gates:
-            if gate.closed:
+            if gate.lines:
                 self.stir(gate)
 
+    def _bring_up(self, line: Line) -> Pool | None:
+        """Whoever stands there has no credit for it; the first of them."""
+        pool = line.pools.first()
+        if pool is not None:
+            line.lift += max(0.0, self.level - pool.key)
+        return pool
+
     def _open(self, pool: Pool) -> None:
-        pool.block = None
+        assert pool.line is not None
+        pool.offset += pool.line.lift - pool.base
+        pool.block = pool.line = pool.head = None
         leave(pool)
-        behind = self.level - pool.key
-        if 0.0 < behind < math.inf:
-            pool.offset += behind
         self._rank(pool.warm)
         if pool.cold.branches:
             self._rank(pool.cold)
+            if not pool.warm.branches:
+                self._called.append(pool)
+
+    def passed_by(self) -> bool:
+        """Pools whose turn it was need a place for a group, and there is none: others may go before them."""
+        called, self._called = self._called, []
+        waiting = [pool for pool in called if pool.last is not None and pool.block is None]
+        for pool in waiting:
+            self.moved_on(pool)
+        return bool(waiting)
 
     def _rank_shut(self, pool: Pool) -> None:
         """A pool that is shut has another first lane: what was found of the old one may not hold for it."""
-        assert pool.block is not None
-        gate = pool.block.gate
+        assert pool.line is not None
         if pool.empty:
-            pool.block = None
+            pool.block = pool.line = pool.head = None
             leave(pool)
             self.moved_on(pool)
             return
-        gate.closed.put(pool)
-        self.look_again(pool)
+        line = pool.line
+        first = line.pools.first()
+        line.pools.put(pool)
+        if line.pools.first() is not first:
+            self.call(line)
+        self.look_again(pool, at_once=pool.ahead is not pool.front)
 
     def _passed_over(self, pool: Pool) -> None:
         pool.passed += 1
         if pool.passed >= PATIENCE:
             for gate in pool.gates:
-                if gate.capacity is not None and (gate.claim is None or pool.key < gate.claim.key):
+                if gate.capacity is not None and (gate.claim is None or pool.before(gate.claim)):
                     gate.claim = pool
 
     @staticmethod
     def _let_go(pool: Pool) -> None:
         """It needs nothing to be kept for it any more."""
         pool.last = None
+        pool.since = math.inf
         pool.keep_nothing()
         if pool.passed >= PATIENCE:
             for gate in pool.gates:
@@ -261,57 +341,13 @@ class Pools:
                     gate.claim = None
         pool.passed = 0
 
-
-def admit(pool: Pool, entry: Entry, now: float) -> Block | None:
-    """Let the head of a pool pass all its gates, and reserve from each; or say what stands against it."""
-    if entry.reserved is not None:  # it has waited for jobs of its own, and goes on with what it has
-        block = _blocked(pool, entry, now)
-        if block is None:
-            for gate in pool.gates:
-                gate.used += 1
-        return block
-    needs: list[Need] = []
-    for gate in pool.gates:
-        if not gate.passes(entry, now, needs):
-            for _, meter, amount in needs:  # together, or not at all
-                meter.settle(amount, 0.0, now)
-            block = _blocked(pool, entry, now)
-            if block is not None:
-                return block
-            needs = _take(pool, entry, now)
-            break
-    entry.reserved = Reservation(now, needs)
-    for gate in pool.gates:
-        gate.used += 1
-        if gate.breaker is not None:
-            gate.breaker.start(entry.reserved)
-    return None
-
-
-def _take(pool: Pool, entry: Entry, now: float) -> list[Need]:
-    """Reserve what a job needs, where a closer look has shown that it may go."""
-    needs = [need for gate in pool.gates for need in gate.needs(entry)]
-    for _, meter, amount in needs:
-        meter.take(amount, now)
-    return needs
-
-
-def _blocked(pool: Pool, entry: Entry, now: float) -> Block | None:
-    """What stands most against the head of a pool; what it lacks besides is kept for it too."""
-    blocks = [block for gate in pool.gates for block in gate.blocks(entry, pool, now)]
-    for block in blocks:
-        if block.final:
-            return block
-    tightest = max(blocks, key=_until, default=None)
-    if tightest is not None:
-        pool.keep_nothing()
-        for block in blocks:
-            block.gate.keep(pool, block, tightest.until)
-    return tightest
-
-
-def _until(block: Block) -> float:
-    return block.until
+    def _give_up_claims(self, pool: Pool) -> None:
+        """A provider has asked it to wait: no room is kept for that long."""
+        for gate in pool.gates:
+            if gate.claim is pool:
+                gate.claim = None
+                if (line := gate.lines.get(True)) is not None:
+                    self.call(line)
 
 
 def _service(branch: Branch) -> float:

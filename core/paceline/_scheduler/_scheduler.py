@@ -1,13 +1,14 @@
 """When each job may run, and why it does not: a pure, deterministic state machine.
 
 No clock, no I/O, no await: time comes in as an argument, and what is to be done comes out as a return value.
-Everything that a job waits for is one of four things: an *edge* (another job or group must end, or succeed),
-the *release* of its group, a *lock*, or a *timer* (a backoff; a group that settles). When nothing is left it
-is ready, and the fair queues choose among the ready. A job whose edge can no longer be satisfied ends
-`skipped`, and so, in one sweep without recursion, does all that needs it.
+Everything that a job waits for before it is ready is one of four things: an *edge* (another job or group must
+end, or succeed), the *release* of its group, a *lock*, or a *timer* (a backoff; a group that settles). When
+nothing is left the fair queues choose among the ready, which then have their gates to pass: limits and
+budgets; a job for which its budget has too little left is paused, outside of all queues. A job whose edge can
+no longer be satisfied ends `skipped`, and so, in one sweep without recursion, does all that needs it.
 
-An attempt is over in two steps: `finish` (or `abandon`, if it was given up before its end) takes back what
-it held, then `end`, `retry`, `suspend` or `again` says what becomes of the job.
+An attempt is over in two steps: `finish` (or `abandon`, if it was given up before its end) takes back what it
+held, then `end`, `retry`, `suspend` or `again` says what becomes of the job.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from ._fair import FairQueues
 from ._gatekeeper import Gatekeeper
 from ._gates import Gate
 from ._lanes import LaneState
+from ._lines import Line
 from ._locks import Locks
 from ._means import Means
 from ._prefixes import Prefixes
@@ -71,8 +73,9 @@ class Scheduler:
         self.states: list[int] = [0] * len(State)
         """How many jobs are in each state (ENDED: how many have ended in all)."""
         self.gates: Gatekeeper = Gatekeeper(self.queues, self.timers)
-        self.prefixes: Prefixes = Prefixes(self.queues, self.timers, self.gates)
         """What becomes of jobs that a limit or a budget does not let go."""
+        self.prefixes: Prefixes = Prefixes(self.queues, self.timers, self.gates)
+        """What groups learn of their prefixes, and how they go on by that."""
         self._locks = Locks()
         self._settling = 0
         self._bodies: deque[Entry] = deque()
@@ -465,6 +468,8 @@ class Scheduler:
                 self._ready(target, front=True)
             elif isinstance(target, Gate):
                 self.gate_changed(target, now)
+            elif isinstance(target, Line):
+                self.queues.pools.call(target)
             elif target.opened:
                 if target.warmth is not None:
                     target.warmth.held = False

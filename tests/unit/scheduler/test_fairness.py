@@ -414,19 +414,18 @@ def test_a_group_that_waited_for_a_place_gets_no_credit_for_it() -> None:
 
 def test_a_lane_that_waited_for_a_place_gets_no_credit_for_it() -> None:
     """All of what it has is held back: one group by its own cap, another by the groups of the other lane."""
-    scheduler = Scheduler(slots=3, max_active_groups=2)
+    scheduler = Scheduler(slots=4, max_active_groups=2)
     held, other = scheduler.set_lane("held", 1.0, None), scheduler.set_lane("other", 1.0, None)
     capped = warm_group(scheduler, held, "capped", capacity=1)
     first = Entry("first", held, capped, 0.0, 1.0)
     for entry in (first, Entry("second", held, capped, 0.0, 1.0)):
         scheduler.add(entry, 0.0)
     assert scheduler.next() is first
-    rival = warm_group(scheduler, other, "rival", capacity=1)
-    long = Entry("long", other, rival, 0.0, 1.0)
-    last = Entry("last", other, rival, 0.0, 1.0)
-    for entry in (long, last):
+    rival = warm_group(scheduler, other, "rival", capacity=2)  # at 1 it would keep its place while one runs
+    *long, last = [Entry(name, other, rival, 0.0, 1.0) for name in ("long", "longer", "last")]
+    for entry in (*long, last):
         scheduler.add(entry, 0.0)
-    assert scheduler.next() is long
+    assert [scheduler.next(), scheduler.next()] == long
     waiting = warm_group(scheduler, held, "waiting")
     for _ in range(40):
         scheduler.add(Entry("waits", held, waiting, 0.0, 1.0), 0.0)

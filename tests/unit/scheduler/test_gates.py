@@ -283,6 +283,10 @@ class Road:
             if entry is None:
                 if turned_away:  # others may have their turn by that
                     continue
+                when = self.scheduler.wake_at()
+                if when is not None and when <= self.now:
+                    self.scheduler.due(self.now)
+                    continue
                 self.check_stop()
                 return
             if not turned_away:
@@ -308,7 +312,7 @@ class Road:
             book.pass_time(self.now)
             if isinstance(book, Purse):
                 book.out += amount
-                if book.ends is None and book.period is not None:
+                if amount and book.ends is None and book.period is not None:
                     book.ends = self.now + book.period
             else:
                 book.level -= amount
@@ -324,6 +328,10 @@ class Road:
             if isinstance(book, Purse):
                 book.out -= amount
                 book.spent += used
+                if not book.spent and book.out <= book.size * 1e-9:
+                    book.ends = None
+                elif book.ends is None and book.period is not None:
+                    book.ends = self.now + book.period
             else:
                 book.level = min(book.size, book.level + amount - used)
 
@@ -397,7 +405,10 @@ class Road:
         """Whether a pool that comes before this one waits, and for something that this head would take away."""
         level = self.scheduler.queues.pools.level  # to which whoever waits is brought up when it goes on
         for other, first in heads.items():
-            if other is pool or other in seen or max(other.key, level) > max(pool.key, level) + 1e-6:
+            if other is pool or other in seen:
+                continue
+            claims = any(gate.claim is other for gate in pool.gates)
+            if max(other.key, level) > max(pool.key, level) + 1e-6 and not claims:
                 continue
             takes = any(self.takes_away(other, first, head, gate) for gate in pool.gates)
             if takes and (

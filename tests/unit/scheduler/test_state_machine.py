@@ -495,7 +495,9 @@ class SchedulerMachine(RuleBasedStateMachine):
             for branch in lane.branches.values():
                 assert branch.seat is None
                 assert set(branch.flows) <= {0.0}
-                assert not (branch.open or branch.cold or branch.places)
+                assert not branch.open
+                assert not branch.cold
+                assert not branch.places
         for cap in {cap for chain in self.chains for cap in chain}:
             assert not cap.places
             assert cap.used == 0

@@ -277,8 +277,10 @@ def test_a_header_that_all_groups_share_is_not_the_prefix_of_this_one() -> None:
 def test_only_who_ran_beside_more_than_ever_before_tells_of_places() -> None:
     """Later ones find the prefix in a place that another of the group has left: that says nothing."""
     bench = Bench(auto=True)
+    groups: list[GroupState] = []
     for label in "ab":
         group = bench.group(label, followers=3)
+        groups.append(group)
         bench.prime(group)
         for entry in bench.start():
             bench.end(entry, MISS)
@@ -287,7 +289,7 @@ def test_only_who_ran_beside_more_than_ever_before_tells_of_places() -> None:
             assert bench.start() == pair
             for entry in reversed(pair):
                 bench.end(entry, HIT)
-    assert [cap.capacity for cap in group.caps] == [1]
+    assert [cap.capacity for cap in groups[-1].caps] == [1]
 
 
 def test_a_place_that_came_free_meanwhile_is_no_proof_that_the_cache_is_shared() -> None:

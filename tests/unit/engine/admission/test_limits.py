@@ -1,4 +1,4 @@
-"""Limits: each kind at each place, several reserved together, and corrected by what was really used."""
+"""Limits: each kind at each place, several reserved together, and those who share them."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -6,13 +6,11 @@ from typing import Any
 
 import pytest
 
-from paceline import Cost, Engine, Job, JobContext, Lane, Limits, RetryPolicy, Usage
+from paceline import Engine, Lane, Limits
 from paceline.testing import VirtualClock
 
 from ._providers import Call, Model, now, tokens
-
-Options = Mapping[str, Any]
-NOTHING: Options = {}
+from ._runs import Options, run
 
 PLACES: Mapping[str, Callable[[Limits], Options]] = {
     "engine": lambda limits: {"limits": limits},
@@ -22,21 +20,6 @@ PLACES: Mapping[str, Callable[[Limits], Options]] = {
     "resource of the executor": lambda limits: {"limits": {"m": limits}},
     "resource of the job": lambda limits: {"limits": {"key": limits}},
 }
-
-
-def run(
-    model: Model, calls: list[Call], options: Options = NOTHING, *, slots: int = 64, **said: Any
-) -> tuple[float, Model]:
-    """Run these calls; when they were over."""
-
-    async def main() -> tuple[float, Model]:
-        async with Engine(model, slots=slots, **options) as engine:
-            handles = [await engine.submit(call, **said) for call in calls]
-            for handle in handles:
-                await handle
-            return now(), model
-
-    return VirtualClock().run(main)
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -157,121 +140,6 @@ def test_a_job_that_needs_much_is_not_starved_by_those_that_need_little() -> Non
     VirtualClock().run(main)
 
 
-# What was really used.
-
-
-def used(expected: int, given: int | None, *, cached: int | None = None, got: int | None = 0) -> Call:
-    usage = Usage(input_tokens=given, cached_tokens=cached, output_tokens=got)
-    return Call(Cost(expected, 0), usage)
-
-
-def available(call: Call, unit: str = "input_tokens", **said: Any) -> float:
-    """What is left of a full bucket of a thousand after a call of one second that fills it by ten."""
-    model = Model()
-
-    async def main() -> float:
-        limits: dict[str, Any] = {f"{unit}_per_minute": 600.0, "burst": 1000 / 600, **said}
-        async with Engine(model, limits={"m": Limits(**limits)}) as engine:
-            await (await engine.submit(call))
-            return engine.resource("m").available[unit] - 10.0
-
-    return VirtualClock().run(main)
-
-
-@pytest.mark.parametrize(
-    ("call", "left"),
-    [
-        (used(500, 500), 500.0),
-        (used(500, 100), 890.0),  # given back to a bucket that is full
-        (used(100, 500), 500.0),
-        (used(100, None), 900.0),  # not reported: as reserved
-        (Call(Cost(100, 0)), 900.0),
-        (used(500, 500, cached=400), 500.0),
-    ],
-)
-def test_a_reservation_is_corrected_by_what_was_used(call: Call, left: float) -> None:
-    assert available(call) == pytest.approx(left, abs=10.1)
-
-
-def test_cached_tokens_are_free_where_the_provider_exempts_them() -> None:
-    call = used(500, 500, cached=400)
-    assert available(call, cached_tokens_count=True) == pytest.approx(500.0)
-    assert available(call, cached_tokens_count=False) == pytest.approx(890.0, abs=10.1)
-
-
-def test_of_both_kinds_of_tokens_the_known_one_counts_where_it_is_more_than_was_reserved() -> None:
-    assert available(used(100, 300, got=None), "tokens") == pytest.approx(700.0)
-    assert available(used(300, 100, got=None), "tokens") == pytest.approx(700.0)
-
-
-def test_several_requests_of_one_job_count_as_several() -> None:
-    assert available(Call(Cost(0, 0), Usage(requests=7)), "requests") == pytest.approx(993.0, abs=10.1)
-
-
-def test_under_estimates_are_paid_by_waiting() -> None:
-    """Ten times more is used than expected: what was too much is waited for before the next goes."""
-    limits = Limits(input_tokens_per_minute=600, burst=1 / 6)  # ten a second, a hundred at once
-    _, model = run(Model(), [used(10, 100)] * 20, {"limits": limits}, slots=1)
-    assert model.times[-1] == pytest.approx(19 * 10.0 - 9.0, abs=10.1)
-
-
-def test_over_estimates_cost_no_throughput() -> None:
-    limits = Limits(input_tokens_per_minute=600, burst=1 / 6)
-    end, _ = run(Model(), [used(100, 10)] * 20, {"limits": limits}, slots=1)
-    assert end == pytest.approx(20.0, abs=1.1)
-
-
-def test_where_nobody_can_say_the_mean_of_the_lane_is_expected() -> None:
-    """The first job is let go on nothing, the others wait for what such a job has used."""
-    model = Model()
-    limits = Limits(output_tokens_per_minute=60, burst=1.0)  # one a second, sixty at once
-
-    async def main() -> None:
-        async with Engine(model, slots=64, limits=limits) as engine:
-            await (await engine.submit(Call(Cost(0), Usage(output_tokens=30))))
-            for _ in range(10):
-                await engine.submit(Call(Cost(0), Usage(output_tokens=30)))
-
-    VirtualClock().run(main)
-    assert model.between(0.5, 1.5) == 1
-    assert model.times[2:] == pytest.approx([30.0 * n for n in range(1, 10)], abs=1.1)
-
-
-def test_the_engines_function_says_what_the_executor_cannot() -> None:
-    times: list[float] = []
-
-    async def plain(payload: int) -> None:
-        times.append(now())
-        await asyncio.sleep(1)
-
-    def expect(job: Job) -> Cost:
-        return Cost(input_tokens=job.payload)
-
-    async def main() -> None:
-        limits = Limits(input_tokens_per_minute=60, burst=0.5)
-        async with Engine(plain, limits=limits, estimate=expect) as engine:
-            for size in (30, 10, 5):
-                await engine.submit(size)
-
-    VirtualClock().run(main)
-    assert times == pytest.approx([0.0, 10.0, 15.0])
-
-
-def test_without_any_word_the_payload_is_counted_roughly() -> None:
-    times: list[float] = []
-
-    async def plain(payload: str) -> None:
-        times.append(now())
-
-    async def main() -> None:
-        async with Engine(plain, limits=Limits(input_tokens_per_minute=600, burst=0.5)) as engine:
-            for _ in range(3):
-                await engine.submit("a" * 1200)  # 300 tokens
-
-    VirtualClock().run(main)
-    assert times == pytest.approx([0.0, 30.0, 60.0])
-
-
 def test_limits_change_while_jobs_wait_for_them() -> None:
     model = Model()
 
@@ -286,130 +154,6 @@ def test_limits_change_while_jobs_wait_for_them() -> None:
             assert now() == pytest.approx(8.0)
 
     VirtualClock().run(main)
-
-
-# Attempts that are parked, given up or tried again.
-
-
-def test_a_parked_job_gives_its_concurrency_back_and_takes_it_again() -> None:
-    peak = running = 0
-
-    async def leaf(payload: None) -> None:
-        nonlocal peak, running
-        running += 1
-        peak = max(peak, running)
-        await asyncio.sleep(1)
-        running -= 1
-
-    class Parent:
-        async def execute(self, job: Job, ctx: JobContext) -> object:
-            nonlocal running
-            await (await ctx.spawn(None, executor="leaf"))
-            await leaf(None)
-            return None
-
-    async def main() -> float:
-        executors: dict[str, Any] = {"parent": Parent(), "leaf": leaf}
-        async with Engine(executors, slots=8, limits=Limits(concurrency=1)) as engine:
-            handles = [await engine.submit(None, executor="parent") for _ in range(4)]
-            for handle in handles:
-                await handle
-        return now()
-
-    assert VirtualClock().run(main) == 8.0
-    assert peak == 1
-
-
-def test_a_parked_job_pays_for_its_rate_once() -> None:
-    times: list[float] = []
-
-    async def leaf(payload: None) -> None:
-        times.append(now())
-
-    class Parent:
-        async def execute(self, job: Job, ctx: JobContext) -> object:
-            times.append(now())
-            await (await ctx.spawn(None, executor="leaf"))
-            await (await ctx.spawn(None, executor="leaf"))
-            return None
-
-    async def main() -> None:
-        executors: dict[str, Any] = {"parent": Parent(), "leaf": leaf}
-        limits = Limits(requests_per_minute=60, burst=1 / 60)
-        async with Engine(executors, slots=1, limits=limits) as engine:
-            await engine.submit(None, executor="parent")
-
-    VirtualClock().run(main)
-    assert times == pytest.approx([0.0, 1.0, 2.0])
-
-
-def test_an_attempt_that_was_given_up_still_counts_until_it_has_ended() -> None:
-    started: list[float] = []
-
-    async def stubborn(payload: str) -> None:
-        started.append(now())
-        if payload == "stubborn":
-            try:
-                await asyncio.sleep(100)
-            except asyncio.CancelledError:
-                await asyncio.sleep(5)
-                raise
-
-    async def main() -> None:
-        async with Engine(stubborn, limits=Limits(concurrency=1), grace=20) as engine:
-            first = await engine.submit("stubborn")
-            await asyncio.sleep(1)
-            second = await engine.submit("quick")
-            first.cancel("enough")
-            await asyncio.sleep(1)
-            assert engine.snapshot().slots_used == 0
-            assert second.waiting is not None
-            assert second.waiting.kind == "limit"
-            await second
-
-    VirtualClock().run(main)
-    assert started == [0.0, 6.0]
-
-
-@pytest.mark.parametrize("way", ["cancel", "deadline", "group"])
-def test_a_job_that_ends_while_it_waits_takes_nothing_of_the_limit(way: str) -> None:
-    model = Model()
-
-    async def main() -> None:
-        async with Engine(model, limits=Limits(requests_per_minute=6, burst=1 / 6)) as engine:
-            await (await engine.submit(Call()))
-            group = None
-            if way == "group":
-                group = await engine.submit_group("g", followers=[Call()] * 3)
-                handles = list(group.followers)
-            else:
-                limit = {"deadline": 2.0} if way == "deadline" else {}
-                handles = [await engine.submit(Call(), **limit) for _ in range(3)]  # type: ignore[arg-type]
-            last = await engine.submit(Call(), name="last")
-            await asyncio.sleep(3)
-            if way == "cancel":
-                for handle in handles:
-                    handle.cancel("enough")
-            elif group is not None:
-                group.cancel("enough")
-            await last
-            assert {handle.status for handle in handles} == {"failed" if way == "deadline" else "cancelled"}
-
-    VirtualClock().run(main)
-    assert model.times == pytest.approx([0.0, 10.0])
-
-
-def test_an_attempt_that_ran_out_of_time_is_paid_for_and_the_next_waits_for_the_limit() -> None:
-    model = Model()
-
-    async def main() -> None:
-        limits = Limits(requests_per_minute=6, burst=1 / 6)
-        async with Engine(model, limits=limits, retry=RetryPolicy(3, base=0.0)) as engine:
-            handle = await engine.submit(Call(seconds=100.0), timeout=2.0)
-            assert (await handle.wait()).status == "failed"
-
-    VirtualClock().run(main)
-    assert model.times == pytest.approx([0.0, 10.0, 20.0])
 
 
 def test_the_items_of_a_map_and_the_members_of_a_group_come_under_limits_too() -> None:

@@ -121,7 +121,7 @@ class World:
                 self.early.append(job.name)
         self.running[group] += 1
         limit = self.policies[group].in_flight
-        if plan.end != "nest" and limit is not None and self.running[group] > limit + self.nests[group]:
+        if plan.end != "nest" and isinstance(limit, int) and self.running[group] > limit + self.nests[group]:
             self.over.append(job.name)
         try:
             return await self._do(plan, job, ctx)

@@ -58,7 +58,7 @@ def run(
     async def main() -> Outcome:
         provider = make()
         began = now()
-        asked = {}
+        asked: dict[str, list[Ask]] = {}
         async with Engine(provider, slots=slots) as engine:
             for lane in range(lanes):
                 engine.lane(f"lane-{lane}", weight=1.0)

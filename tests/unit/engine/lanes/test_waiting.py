@@ -2,17 +2,22 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import pytest
 
 from paceline import (
+    Budget,
+    CircuitBreaker,
+    Cost,
     Engine,
+    Failure,
     GroupPolicy,
     Handle,
     Job,
     JobContext,
     Lane,
+    Limits,
     PrefixCache,
     RetryPolicy,
     Suspend,
@@ -24,9 +29,27 @@ from paceline import (
 from paceline._scheduler._waiting import WaitKind
 from paceline.testing import VirtualClock
 
+LIMITS = {
+    "model": Limits(requests_per_minute=1),
+    "key": Limits(breaker=CircuitBreaker(failures=1, cooldown=30.0)),
+}
+
 
 class Work:
-    """Takes the payload's seconds; a primer speaks at once; a function is called; a Suspend is returned."""
+    """Takes the payload's seconds; a function is called, an error raised, a Suspend returned.
+
+    A TimeoutError stands for a provider that asks to wait, a ConnectionError for one that is broken.
+    """
+
+    resources = ()
+
+    def estimate(self, job: Job) -> Cost:
+        return Cost(input_tokens=60, output_tokens=0)
+
+    def classify(self, error: BaseException) -> Failure:
+        if isinstance(error, TimeoutError):
+            return Failure(retryable=True, retry_after=25.0, fault="limit")
+        return Failure(retryable=True, fault="provider" if isinstance(error, ConnectionError) else "unknown")
 
     async def execute(self, job: Job, ctx: JobContext) -> object:
         if isinstance(job.payload, BaseException):
@@ -66,15 +89,13 @@ def seen(engine: Engine, handle: Handle) -> WaitReason | None:
     return reason
 
 
-async def scenario(kind: WaitKind, engine: Engine) -> tuple[Handle, WaitReason]:  # noqa: C901, PLR0912 - a case a kind
-    """Bring about that kind of wait, and say what is to be seen of it."""
+GroupKind = Literal["cache", "release", "settle", "active_groups", "group_in_flight", "prefix"]
+LimitKind = Literal["limit", "retry_after", "circuit", "budget"]
+
+
+async def in_a_group(kind: GroupKind, engine: Engine) -> tuple[Handle, WaitReason]:
+    """What holds members of groups."""
     match kind:
-        case "dependency":
-            other = await engine.submit(5)
-            return await engine.submit(1, after=other), WaitReason("dependency", other.id)
-        case "lock":
-            await engine.submit(5, lock="user:7")
-            return await engine.submit(1, lock="user:7"), WaitReason("lock", "user:7")
         case "cache":
             group = await engine.submit_group("g", primer=2, followers=[1], cache=PrefixCache(Slow()))
             assert group.primer is not None
@@ -97,6 +118,46 @@ async def scenario(kind: WaitKind, engine: Engine) -> tuple[Handle, WaitReason]:
         case "group_in_flight":
             group = await engine.submit_group("g", followers=[9, 9], policy=GroupPolicy(in_flight=1))
             return group.followers[1], WaitReason("group_in_flight", "g")
+        case "prefix":
+            policy = GroupPolicy(ttl=2.0)
+            async with engine.open_group("g", policy=policy) as group_to_be:
+                await (await group_to_be.submit_primer(1))
+                await asyncio.sleep(5)
+                await group_to_be.add_follower(9)
+                return await group_to_be.add_follower(9), WaitReason("prefix", "g")
+
+
+async def at_a_limit(kind: LimitKind, engine: Engine) -> tuple[Handle, WaitReason]:
+    """What holds jobs that use something limited."""
+    match kind:
+        case "limit":
+            await engine.submit(5, resources="model")
+            other = await engine.submit(1, resources="model")
+            return other, WaitReason("limit", "model: requests per minute", 60.0)
+        case "retry_after" | "circuit":
+            error = TimeoutError() if kind == "retry_after" else ConnectionError()
+            await (await engine.submit(error, resources="key")).wait()
+            until = 25.0 if kind == "retry_after" else 30.0
+            return await engine.submit(1, resources="key"), WaitReason(kind, "key", until)
+        case "budget":
+            await engine.submit(9, metadata={"tenant": "acme"})
+            other = await engine.submit(1, metadata={"tenant": "acme"})
+            return other, WaitReason("budget", "the purse of tenant acme (tokens)", 3600.0)
+
+
+async def scenario(kind: WaitKind, engine: Engine) -> tuple[Handle, WaitReason]:  # noqa: C901 - a case a kind
+    """Bring about that kind of wait, and say what is to be seen of it."""
+    match kind:
+        case "cache" | "release" | "settle" | "active_groups" | "group_in_flight" | "prefix":
+            return await in_a_group(kind, engine)
+        case "limit" | "retry_after" | "circuit" | "budget":
+            return await at_a_limit(kind, engine)
+        case "dependency":
+            other = await engine.submit(5)
+            return await engine.submit(1, after=other), WaitReason("dependency", other.id)
+        case "lock":
+            await engine.submit(5, lock="user:7")
+            return await engine.submit(1, lock="user:7"), WaitReason("lock", "user:7")
         case "max_running":
             run = await both.start(engine, max_running=1)
             await asyncio.sleep(1)
@@ -137,7 +198,10 @@ async def scenario(kind: WaitKind, engine: Engine) -> tuple[Handle, WaitReason]:
 def test_every_kind_of_wait_is_told_with_what_and_until_when(kind: WaitKind) -> None:
     async def main() -> None:
         lanes = [Lane("capped", max_running=1), Lane("other")]
-        async with Engine(Work(), lanes=lanes, slots=3, max_active_groups=2) as engine:
+        budget = Budget(tokens=100, period=3600.0, by="tenant", name="purse")
+        async with Engine(
+            Work(), lanes=lanes, slots=3, max_active_groups=2, limits=LIMITS, budget=budget
+        ) as engine:
             handle, expected = await scenario(kind, engine)
             assert expected.kind == kind
             assert seen(engine, handle) == expected
