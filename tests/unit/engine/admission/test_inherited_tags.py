@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 
 import pytest
-from paceline import Budget, Cost, Engine, Job, JobContext, Limits, Usage
+
+from paceline import Budget, Cost, Engine, Job, JobContext, Limits, Usage, current_job
 from paceline.testing import VirtualClock
 
 
@@ -37,6 +38,9 @@ def test_grandchildren_are_their_grandparents_tenants() -> None:
 def test_a_group_that_a_tagged_job_opens_is_its_tenants_and_a_tag_of_its_own_comes_first() -> None:
     async def main() -> None:
         async def opens(names: list[str]) -> None:
+            ctx = current_job()
+            assert ctx is not None
+            ctx.usage(Usage(input_tokens=0, output_tokens=0))
             for name, metadata in zip(names, ({}, {"tenant": "other"}), strict=True):
                 group = await engine.submit_group(
                     name, primer=1, followers=[1, 1], metadata=metadata, executor="work"
