@@ -248,9 +248,11 @@ class Admission:
 
     # What jobs use.
 
-    def demand(self, job: Job, bound: Bound, resources: tuple[str, ...]) -> Cost:
-        """What a job is expected to use; asked only where `estimates` says so."""
+    def demand(self, job: Job, bound: Bound, resources: tuple[str, ...]) -> Cost | None:
+        """What a job is expected to use, if anybody says; asked only where `estimates` says so."""
         cost = self._settings.estimator.cost(job, bound.estimate)
+        if cost is None:
+            return None
         if cost.money is None and self._settings.prices and cost.output_tokens is not None:
             usage = Usage(input_tokens=cost.input_tokens, output_tokens=cost.output_tokens)
             for name in (*bound.resources, *resources):

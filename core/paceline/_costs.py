@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 from ._job import Job
-from ._usage import Cost, Failure, Usage
+from ._usage import Failure, Usage
 
 __all__ = ["CostUnit", "Costs"]
 
@@ -33,16 +33,12 @@ class Costs:
         """Whether a cost is a number of tokens."""
         return self._unit == "tokens"
 
-    def reservation(self, job: Job, stated: float | None, demand: Cost | None = None) -> float | None:
-        """What to reserve, or None for the mean of the lane's jobs. A cost function's errors are raised."""
+    def reservation(self, job: Job, stated: float | None) -> float | None:
+        """What to reserve, or None for what is expected. A cost function's errors are raised."""
         if stated is not None:
             return stated
         if self._unit == "jobs":
             return 1.0
-        if self._unit == "tokens":
-            if demand is None or demand.input_tokens is None or demand.output_tokens is None:
-                return None
-            return demand.input_tokens + demand.output_tokens
         return None if self._function is None else _checked(self._function(job, None))
 
     def real(self, job: Job, usage: Usage | None, failure: Failure | None) -> float | None:

@@ -45,22 +45,21 @@ class Estimator:
         """Whether the user has a function of their own."""
         return self._function is not None
 
-    def cost(self, job: Job, own: Callable[[Job], Cost | None] | None = None) -> Cost:
-        """What the job is expected to use; parts that nobody knows are None.
+    def cost(self, job: Job, own: Callable[[Job], Cost | None] | None = None) -> Cost | None:
+        """What the job is expected to use; parts that nobody knows are None, and all is where nobody says.
 
         `own` is the `estimate` of the job's executor, if it has one. Where that gives None the engine's
-        function is asked, and where that gives None too the tokens of the payload are counted roughly. A
-        payload that is made of what other jobs put out is not known yet. An error, or a nonsensical answer,
-        is logged once for each executor, and stands for "unknown".
+        function is asked. A payload that is made of what other jobs put out is not known yet. An error, or a
+        nonsensical answer, is logged once for each executor, and stands for "unknown".
         """
         if isinstance(job.payload, Inputs):
-            return _UNKNOWN
+            return None
         for source, function in (("executor", own), ("engine", self._function)):
             if function is not None:
                 cost = self._asked(job, source, function)
                 if cost is not None:
                     return cost
-        return Cost(input_tokens=rough_tokens(job.payload))
+        return None
 
     def _asked(self, job: Job, source: str, function: Callable[[Job], Cost | None]) -> Cost | None:
         try:

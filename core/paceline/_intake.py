@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from ._bodies import Body, Inputs
 from ._edges import as_edge
 from ._errors import Closed, EngineNotOpen, KeyConflict, PacelineError, UnknownName
+from ._estimates import rough_tokens
 from ._job import Job, Role
 from ._options import Options, SubmitOptions
 from ._record import GroupRecord, Record
@@ -107,17 +108,20 @@ class Intake:
         number = self._number
         if run.executors.sees_submits:
             run.executors.middleware.submit(job)
-        pool, demand = None, None
+        pool, demand, rough = None, None, 0
         if bound.body is None:
             pool, demand = self._needs(job, bound, options, group)
-        stated = run.settings.costs.reservation(job, options.cost, demand)
+            if demand is None and run.admission.estimates and not isinstance(payload, Inputs):
+                rough = rough_tokens(payload)
+        stated = run.settings.costs.reservation(job, options.cost)
         if bound.body is not None or (parent is not None and parent.record.caps):
             caps = _caps(parent, bound.body, options, job.name, caps)
         slotless = bound.body is not None or (isinstance(payload, Inputs) and payload.conditional())
         if context is None:
             context = copy_context()
         record = Record(
-            run, job, lane, group, options, context, now, stated, number, bound, caps, slotless, pool, demand
+            run, job, lane, group, options, context, now, stated, number, bound, caps, slotless,
+            pool, demand, rough,
         )  # fmt: skip
         self._take_in(record, parent, after)
         return record

@@ -95,9 +95,10 @@ class Record(Entry):
         slotless: bool = False,
         pool: Pool | None = None,
         demand: Cost | None = None,
+        rough: int = 0,
     ) -> None:
         priority = job.priority if group is None else group.priority
-        super().__init__(job.id, lane, group, priority, stated, caps, slotless, pool, demand)
+        super().__init__(job.id, lane, group, priority, stated, caps, slotless, pool, demand, rough)
         self.lock: str | None = options.lock
         self.run: Run = run
         self.job: Job = job

@@ -60,7 +60,9 @@ class Run:
         self.id: str = settings.run_id or _new_run_id(now, self.hooks.random)
         self.slots: int = settings.slots
         self.scheduler: Scheduler = Scheduler(
-            slots=settings.slots, max_active_groups=settings.max_active_groups
+            slots=settings.slots,
+            max_active_groups=settings.max_active_groups,
+            in_tokens=settings.costs.in_tokens,
         )
         self.history: History | None = _open_history(self)
         self.executors: Executors = settings.executors

@@ -130,6 +130,7 @@ class Entry:
         "pool",
         "priority",
         "reserved",
+        "rough",
         "slotless",
         "state",
         "stated",
@@ -148,6 +149,7 @@ class Entry:
         slotless: bool = False,
         pool: Pool | None = None,
         demand: Cost | None = None,
+        rough: int = 0,
     ) -> None:
         self.label: str = label
         self.lane: LaneState = lane
@@ -155,6 +157,8 @@ class Entry:
         """Where it queues with those that have the same gates to pass; None: where there are no gates."""
         self.demand: Cost | None = demand
         """What an attempt is expected to use, as far as that is known."""
+        self.rough: int = rough
+        """Tokens of its payload by a rough count, where nobody says better; what it needs goes with that."""
         self.reserved: Reservation | None = None
         """What the attempt that is under way has taken from the gates."""
         self.group: GroupState | None = group

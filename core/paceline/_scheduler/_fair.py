@@ -18,7 +18,7 @@ from __future__ import annotations
 from ._branches import Branch
 from ._entries import READY, RETURNING, Cap, Entry, GroupState
 from ._flows import FIRST, Flow
-from ._gates import Block
+from ._gates import Block, amount_of
 from ._lanes import LaneState
 from ._passing import admit
 from ._places import Place
@@ -31,7 +31,9 @@ __all__ = ["FairQueues"]
 class FairQueues:
     """Ready jobs, the slots and caps they need, and the choice among them."""
 
-    def __init__(self, slots: int, max_active_groups: int, timers: Timers) -> None:
+    def __init__(
+        self, slots: int, max_active_groups: int, timers: Timers, *, in_tokens: bool = False
+    ) -> None:
         self.slots = slots
         self.max_active_groups = max_active_groups
         self.used: int = 0
@@ -44,6 +46,7 @@ class FairQueues:
         """Jobs that had their turn and need more than there is or will be; they stand in no queue."""
         self._openings = 0
         """How often a place for an active group came free when there had been none."""
+        self._in_tokens = in_tokens
         self._cost_sum = 0.0
         self._cost_count = 0
         self._lone: Flow | None = None
@@ -344,7 +347,12 @@ class FairQueues:
     # Costs.
 
     def _estimate(self, entry: Entry) -> float:
-        """What to reserve where no cost is stated: the lane's mean, else the engine's, else 1."""
+        """What to reserve where no cost is stated: what it is expected to use, where costs are in tokens.
+
+        Else the lane's mean, or the engine's, or 1.
+        """
+        if self._in_tokens and (tokens := amount_of(entry, "tokens")[0]):
+            return tokens
         lane = entry.lane
         if lane.cost_count:
             return lane.cost_sum / lane.cost_count

@@ -112,7 +112,7 @@ class Gatekeeper:
     ) -> None:
         """Correct what it took from its gates; where something came back, others may pass."""
         if usage is not None:
-            (entry.lane.means or self.means).learn(usage)
+            (entry.lane.means or self.means).learn(usage, entry.rough)
         changed, notes = settle(entry, held, usage, failure, now, given_up=given_up)
         self.notes += notes
         for gate in changed:

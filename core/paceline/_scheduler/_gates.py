@@ -283,6 +283,8 @@ def amount_of(entry: Entry, unit: Unit) -> tuple[float, bool]:
             return said, True
     elif unit == "requests":
         return 1.0, True
+    if unit == "input_tokens" and entry.rough and entry.lane.means is not None:
+        return entry.lane.means.from_rough(entry.rough), False
     if unit != "tokens":
         return entry.lane.mean(unit), False
     return amount_of(entry, "input_tokens")[0] + amount_of(entry, "output_tokens")[0], False

@@ -62,6 +62,7 @@ class Pool:
         "frozen",
         "gates",
         "head",
+        "home",
         "last",
         "let_go",
         "line",
@@ -81,6 +82,8 @@ class Pool:
         """By how much its lanes were brought up to the others, for the times when it was shut."""
         self.base: float = 0.0
         """By how much those in its line had been brought up when it came there."""
+        self.home: Line | None = None
+        """A line in which it keeps its distance from the others, though a job of it has passed since."""
         self.since: float = math.inf
         """Which of all it was, in their order, that were shut: among equals, who waits longest goes first."""
         self.frozen: float = 0.0
@@ -224,13 +227,16 @@ class Pools:
         if last is None:
             self._shut += 1
             pool.since = float(self._shut)
-        self._bring_up(line)
+        if pool.home is not line:
+            self._bring_up(line)
+            pool.base = line.lift
+        pool.home = line
         pool.block, pool.line, pool.head, pool.front = block, line, head, pool.ahead
-        pool.base = line.lift
-        pool.frozen = self.level
+        pool.frozen = self.level - line.lift + pool.base
         leave(pool.warm)
         leave(pool.cold)
         line.pools.put(pool)
+        self._bring_up(line)
         if block.until < math.inf:
             self._timers.advance(block.until, line)
         elif block.meter is not None and block.meter.earmark is not None:
@@ -238,6 +244,10 @@ class Pools:
             kept = block.meter.earmark.pool
             if kept is not pool and kept.block is not None and kept.block.until < math.inf:
                 self.look_again(kept, at_once=True)
+        self._call_others(pool, line, last, block)
+
+    def _call_others(self, pool: Pool, line: Line, last: Line | None, block: Block) -> None:
+        """It does not go on from where it stood last: others there may, and where it keeps nothing now."""
         if last is not None and last is not line:
             if block.kind == "concurrency":
                 self._passed_over(pool)
@@ -276,6 +286,8 @@ class Pools:
 
     def moved_on(self, pool: Pool) -> None:
         """The head of a pool has passed, or nobody is left: what was kept for it is the next one's."""
+        if pool.last is None:
+            pool.home = None
         self._let_go(pool)
         for gate in pool.gates:
             if gate.lines:
@@ -291,6 +303,7 @@ class Pools:
     def _open(self, pool: Pool) -> None:
         assert pool.line is not None
         pool.offset += pool.line.lift - pool.base
+        pool.base = pool.line.lift
         pool.block = pool.line = pool.head = None
         leave(pool)
         self._rank(pool.warm)

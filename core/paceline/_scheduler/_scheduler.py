@@ -63,10 +63,10 @@ class Scheduler:
     group that is complete has its `status` set, and its `cause` where there is one.
     """
 
-    def __init__(self, *, slots: int, max_active_groups: int | None = None) -> None:
+    def __init__(self, *, slots: int, max_active_groups: int | None = None, in_tokens: bool = False) -> None:
         self.timers: Timers = Timers()
         places = slots if max_active_groups is None else max_active_groups
-        self.queues: FairQueues = FairQueues(slots, places, self.timers)
+        self.queues: FairQueues = FairQueues(slots, places, self.timers, in_tokens=in_tokens)
         self.unfinished: int = 0
         """Jobs that have not ended."""
         self.unfinished_groups: int = 0

@@ -46,7 +46,7 @@ def test_it_shows_what_groups_save_as_measured_twice(paceline: Call, texts: Path
     assert found is not None
     assert int(found[1].replace(",", "")) == same
     assert float(found[3]) < 0.5
-    rows = [line.split() for line in ended.out.splitlines() if re.match(r"  \d\.md ", line)]
+    rows = sorted(line.split() for line in ended.out.splitlines() if re.match(r"  \d\.md ", line))
     assert [row[:2] for row in rows] == [["0.md", "6"], ["1.md", "6"], ["2.md", "6"]]
 
 

@@ -5,12 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from paceline import (
-    Attempt,
-    JobResult,
-    Role,
-    Usage,
-)
+from paceline import Attempt, JobResult, Role, Usage
 
 __all__ = ["group", "ran"]
 

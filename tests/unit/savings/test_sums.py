@@ -1,4 +1,4 @@
-"""Savings by group, lane and tag: their sums agree, however they are split and in whatever order they come."""
+"""Savings by group, lane and tag: sums agree, however they are split and in whatever order they come."""
 
 from __future__ import annotations
 
@@ -8,15 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from paceline import (
-    JobResult,
-    Role,
-    RunReport,
-    Savings,
-    SavingsTally,
-    SavingsTotals,
-    Usage,
-)
+from paceline import JobResult, Role, RunReport, Savings, SavingsTally, SavingsTotals, Usage
 
 from .made_up import group, ran
 

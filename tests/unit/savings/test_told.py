@@ -7,13 +7,7 @@ from typing import Any
 
 import pytest
 
-from paceline import (
-    ErrorInfo,
-    JobResult,
-    Savings,
-    SavingsTotals,
-    Usage,
-)
+from paceline import ErrorInfo, JobResult, Savings, SavingsTotals, Usage
 from paceline._prices import Price
 
 from .made_up import group, ran

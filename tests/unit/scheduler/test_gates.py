@@ -284,7 +284,8 @@ class Road:
                 if turned_away:  # others may have their turn by that
                     continue
                 when = self.scheduler.wake_at()
-                if when is not None and when <= self.now:
+                if when is not None and when <= self.now + 1e-6:
+                    self.now = max(self.now, when)
                     self.scheduler.due(self.now)
                     continue
                 self.check_stop()
@@ -369,7 +370,7 @@ class Road:
         heads = {pool: self.head(pool, by_pool[pool]) for pool in by_pool if pool is not None}
         for pool, head in heads.items():
             assert head in by_pool[pool], f"{head} is first in its pool, and could not start"
-            if self.slowed(pool):
+            if self.slowed(pool) or self.guessed_less(pool, head):
                 continue
             if not self.lacks(head) and not self.left_to_others(pool, head, heads):
                 kept = {m.label: vars_of(m.earmark) for g in pool.gates for m in g.meters if m.earmark}
@@ -398,6 +399,11 @@ class Road:
         """Whether it waits for a rate that was lowered and grows again: it was told too late a time."""
         meter = None if pool.block is None else pool.block.meter
         return isinstance(meter, Rate) and meter.per_minute < self.told[meter] and pool.block.until > self.now
+
+    def guessed_less(self, pool: Pool, head: Entry) -> bool:
+        """Whether it is expected to use less than when it was looked at, by the mean of others."""
+        meter = None if pool.block is None else pool.block.meter
+        return meter is not None and self.need(head, meter) < pool.block.amount and pool.block.until > self.now
 
     def left_to_others(
         self, pool: Pool, head: Entry, heads: dict[Pool, Entry], seen: tuple[Pool, ...] = ()

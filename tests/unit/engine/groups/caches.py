@@ -4,14 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from paceline import (
-    Engine,
-    Group,
-    Job,
-    JobContext,
-    JobResult,
-    PrefixCache,
-)
+from paceline import Engine, Group, Job, JobContext, JobResult, PrefixCache
 
 __all__ = ["Failing", "Implicit", "Provider", "Seen", "ends", "error_of", "now", "submit", "told"]
 

@@ -7,12 +7,7 @@ from typing import Any
 
 import pytest
 
-from paceline import (
-    DeadlineExceeded,
-    Engine,
-    PrefixCache,
-    Suspend,
-)
+from paceline import DeadlineExceeded, Engine, PrefixCache, Suspend
 from paceline.testing import VirtualClock
 
 from .caches import Provider, Seen, ends, error_of, now, submit, told
