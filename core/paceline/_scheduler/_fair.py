@@ -125,7 +125,7 @@ class FairQueues:
             flow.branch.lane.ready = self.ready = 0
             self._take(entry, flow, now)
             return entry
-        while (flow := self.first_flow()) is not None or self.pools.passed_by():
+        while (flow := self._next_flow()) is not None or self.pools.passed_by():
             if flow is None:
                 continue
             pool = flow.branch.pool
@@ -144,6 +144,11 @@ class FairQueues:
             else:
                 self.pools.shut(pool, block, head)
         return None
+
+    def _next_flow(self) -> Flow | None:
+        if self.pools.moved:
+            self.pools.call_moved()
+        return self.first_flow()
 
     def _pop(self, flow: Flow, now: float) -> Entry:
         branch = flow.branch

@@ -29,6 +29,8 @@ BlockKind: TypeAlias = Literal[
 NoteKind: TypeAlias = Literal[
     "rate_limited", "circuit_opened", "circuit_closed", "budget_exhausted", "cache_missed", "group_reprimed"
 ]
+WIDE = 256.0
+"""A window that has grown so far limits nothing any more."""
 PATIENCE = 8
 """How often a pool may be passed over at gates that are full in turn, before the next room is kept for it."""
 
@@ -121,6 +123,7 @@ class Gate:
         "strikes",
         "timer",
         "used",
+        "window",
     )
 
     def __init__(
@@ -143,6 +146,11 @@ class Gate:
         """Whether refusals by a provider concern it: it stands for an executor, a model or a key."""
         self.used: int = 0
         """How many run, those included that were given up and have not ended."""
+        self.window: float = math.inf
+        """How many may run of those that a provider has refused, where no rate is known to go by.
+
+        Halved by a refusal, and one more for as many successes as it lets run, as TCP does (Jacobson, 1988).
+        """
         self.hold: float = -math.inf
         """Nothing passes before this time: a provider asked for that."""
         self.refused_at: float = -math.inf
@@ -180,6 +188,8 @@ class Gate:
             free = self.capacity - self.used
             if free <= 0 or (free == 1 and self._kept_for_another(pool)):
                 return [Block(self, "concurrency", math.inf)]
+        if self.used >= self.window:
+            return [Block(self, "concurrency", math.inf)]
         found: list[Block] = []
         if entry.state is RETURNING:  # it goes on with what it has reserved
             return found
@@ -198,7 +208,7 @@ class Gate:
 
         What is reserved is added to `needs`. Where this says no, `blocks` looks again, and may find nothing.
         """
-        if self.capacity is not None and self.used >= self.capacity:
+        if self.used >= self.window or (self.capacity is not None and self.used >= self.capacity):
             return False
         if self.hold > now or self.claim is not None or self.breaker is not None:
             return False
@@ -255,6 +265,16 @@ class Gate:
             amount, known = amount_of(entry, meter.unit)
             yield self, meter, amount if known else min(amount, meter.most)
 
+    def succeeded(self) -> bool:
+        """A provider took a job; whether more may run by that."""
+        self.strikes = 0
+        if self.window == math.inf:
+            return False
+        self.window += 1.0 / self.window
+        if self.window > WIDE:
+            self.window = math.inf
+        return True
+
     def refused(
         self, wait: float | None, since: float, amounts: list[tuple[Rate, float]], now: float
     ) -> None:
@@ -263,6 +283,8 @@ class Gate:
             self.refused_at = now
             for rate, amount in amounts:
                 rate.refused(amount, wait, now)
+            if not amounts and self.used > 1:
+                self.window = max(1.0, min(self.window, self.used) // 2)
             if wait is None:
                 wait = min(2.0**self.strikes, 60.0)
                 self.strikes += 1

@@ -19,12 +19,14 @@ __all__ = ["Line"]
 class Line:
     """Pools whose heads lack the same."""
 
-    __slots__ = ("lift", "pools", "timer")
+    __slots__ = ("lift", "pools", "seen", "timer")
 
     def __init__(self) -> None:
         self.pools: Turns[Pool] = Turns(_standing)
         self.lift: float = 0.0
         """By how much those that stand here have been brought up to the others, all of them together."""
+        self.seen: Pool | None = None
+        """Who was looked at last as the first of them."""
         self.timer: Timer | None = None
 
 

@@ -146,7 +146,7 @@ class Pool:
 class Pools:
     """All pools, in their order; and the level to which who was away comes back."""
 
-    __slots__ = ("_called", "_cold", "_known", "_shut", "_timers", "_warm", "level", "plain")
+    __slots__ = ("_called", "_cold", "_known", "_shut", "_timers", "_warm", "level", "moved", "plain")
 
     def __init__(self, timers: Timers) -> None:
         self.level: float = 0.0
@@ -159,6 +159,8 @@ class Pools:
         self._timers: Timers = timers
         self._called: list[Pool] = []
         """Pools that were called out of a line, and have groups only that need a place."""
+        self.moved: dict[Line, None] = {}
+        """Lines in which some have another place than before."""
         self._shut: int = 0
         """How many were shut that had passed before."""
 
@@ -252,8 +254,10 @@ class Pools:
             if block.kind == "concurrency":
                 self._passed_over(pool)
             self.call(last)
-        elif last is line and line.pools.first() is not pool:
-            self.call(line)  # it has fallen behind
+        if line.pools.first() is pool:
+            line.seen = pool
+        else:  # it has fallen behind, maybe
+            self.moved[line] = None
         for other in pool.let_go:
             self.call(other)
         if pool.passed >= PATIENCE and block.kind in ("circuit", "retry_after"):
@@ -270,7 +274,8 @@ class Pools:
         """A job of the pool runs no more: the next may, where its gates were full."""
         for gate in pool.gates:
             gate.used -= 1
-            if gate.capacity is not None and (line := gate.lines.get(True)) is not None:
+            full = gate.capacity is not None or gate.window < math.inf
+            if full and (line := gate.lines.get(True)) is not None:
                 self.call(line)
 
     def stir(self, gate: Gate) -> None:
@@ -328,12 +333,17 @@ class Pools:
             leave(pool)
             self.moved_on(pool)
             return
-        line = pool.line
-        first = line.pools.first()
-        line.pools.put(pool)
-        if line.pools.first() is not first:
-            self.call(line)
-        self.look_again(pool, at_once=pool.ahead is not pool.front)
+        pool.line.pools.put(pool)
+        self.moved[pool.line] = None
+        if pool.ahead is not pool.front:
+            self.look_again(pool, at_once=True)
+
+    def call_moved(self) -> None:
+        """Look at those who have become the first in their lines, since the turns of others came further."""
+        moved, self.moved = self.moved, {}
+        for line in moved:
+            if line.pools.first() is not line.seen:
+                self.call(line)
 
     def _passed_over(self, pool: Pool) -> None:
         pool.passed += 1

@@ -51,8 +51,8 @@ def settle(
                 changed[gate] = None
             if gate.breaker.lost(held):  # it has told nothing: the next may try
                 changed[gate] = None
-        if failure is None:
-            gate.strikes = 0
+        if failure is None and gate.succeeded():
+            changed[gate] = None
     if refused and failure is not None:
         waiting = _refuse(gates, held, failure, now)
         notes += [Note("rate_limited", gate, gate.hold) for gate in waiting]

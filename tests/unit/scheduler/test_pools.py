@@ -320,21 +320,13 @@ def many_sets(scheduler: Scheduler, size: int) -> None:
         fill(scheduler, scheduler.set_lane(f"lane-{n}", 1.0, None), 1, model, budget, tokens=10)
 
 
-def many_sets_in_a_lane(scheduler: Scheduler, size: int) -> None:
-    """A budget for each tenant, all in one lane."""
-    model, lane = tokens(600, 0.1), scheduler.set_lane("lane", 1.0, None)
-    for n in range(size):
-        budget = Gate(f"tenant-{n}", meters=[Allowance("tokens", "budget", 1000.0)])
-        fill(scheduler, lane, 1, model, budget, tokens=10)
-
-
 def many_sets_at_a_full_gate(scheduler: Scheduler, size: int) -> None:
     model = Gate("model", capacity=2)
     for n in range(size):
         fill(scheduler, scheduler.set_lane(f"lane-{n}", 1.0, None), 1, model, Gate(f"key-{n}"))
 
 
-@pytest.mark.parametrize("scene", [many_lanes, many_sets, many_sets_at_a_full_gate, many_sets_in_a_lane])
+@pytest.mark.parametrize("scene", [many_lanes, many_sets, many_sets_at_a_full_gate])
 def test_a_start_costs_the_same_however_many_lanes_and_sets_of_gates_wait(
     scene: Callable[[Scheduler, int], None],
 ) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from paceline import Engine, Lane, Limits, MemorySink, RetryPolicy, Suspend, events
+from paceline import Engine, Job, JobContext, Lane, Limits, MemorySink, RetryPolicy, Suspend, events
 from paceline.testing import VirtualClock
 
 from ._providers import Call, Model, Refused, now
@@ -168,3 +168,31 @@ def test_jobs_that_wait_for_it_can_be_ended(way: str) -> None:
             assert now() == (1.0 if way == "cancel" else 3.0)
 
     VirtualClock().run(main)
+
+
+def test_a_provider_of_unknown_rate_is_sent_half_as_many_at_once_and_more_with_success() -> None:
+    """Nobody said how much it takes: else all that wait would rush at it again, and be refused again."""
+    running: list[int] = []
+    sent = 0
+
+    class Narrow(Model):
+        async def call(self, job: Job, ctx: JobContext) -> object:
+            nonlocal sent
+            sent += 1
+            running.append(sent)
+            try:
+                if sent > 3:  # three at a time, and it does not say so
+                    raise Refused(1.0)
+                await asyncio.sleep(1.0)
+            finally:
+                sent -= 1
+            return None
+
+    async def main() -> None:
+        async with Engine(Narrow(), slots=16, retry=RetryPolicy(attempts=50, base=0, cap=0)) as engine:
+            for handle in [await engine.submit(Call()) for _ in range(100)]:
+                await handle
+
+    VirtualClock().run(main)
+    refused = len(running) - 100
+    assert refused < 40, f"{refused} of {len(running)} were refused"
