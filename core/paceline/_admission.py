@@ -8,6 +8,7 @@ submitter names. Where nothing is limited there is no gate, and none of this cos
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from ._record import Record
     from ._scheduler import Scheduler
     from ._settings import Settings
+
+_log = logging.getLogger("paceline")
 
 __all__ = ["WHOLE", "Admission", "limits_by_name"]
 
@@ -59,7 +62,11 @@ class Admission:
         self.budgets: dict[str, Budget] = {budget.name: budget for budget in settings.budgets}
         """The engine's, by name, as they are now."""
         self._tagged_by: bool = any(budget.by is not None for budget in settings.budgets)
-        self._found: dict[tuple[str | None, tuple[str, ...], str | None], tuple[Gate, ...]] = {}
+        self._found: dict[tuple[str, tuple[str, ...], str | None], Pool] = {}
+        self._in_money: bool = False
+        """Whether a budget counts money."""
+        self._unpriced: set[str | None] = set()
+        """Models that have no price, as was said."""
         self._sharing: dict[str, Sharing] = {}
         self.estimates: bool = settings.costs.in_tokens
         """Whether what jobs will use is of interest."""
@@ -113,7 +120,7 @@ class Admission:
 
     def unused(self) -> list[str]:
         """What has limits, and was used by no job of the run: a name that is misspelt, perhaps."""
-        used = {gate for gates in self._found.values() for gate in gates}
+        used = {gate for pool in self._found.values() for gate in pool.gates}
         return [name for name in self.limits if name != WHOLE and self.gates[name] not in used]
 
     def budget_gate(self, name: str, tag: Any) -> Gate | None:
@@ -124,6 +131,7 @@ class Admission:
         """Give a gate what limits it; what was there before and stays keeps its level."""
         before = {(meter.label, meter.unit): meter for meter in gate.meters}
         meters = [*_rates(limits), *_allowances(budgets)]
+        self._in_money = self._in_money or any(budget.money is not None for budget in budgets)
         gate.meters = tuple(_carried(before.get((meter.label, meter.unit)), meter) for meter in meters)
         gate.capacity = None if limits is None else limits.concurrency
         gate.counts_cached = limits is None or limits.cached_tokens_count
@@ -204,14 +212,13 @@ class Admission:
         if not (group or self.limits_any or bound.resources or resources):
             return None
         key = (bound.name, bound.resources + resources, lane if lane in self.lanes else None)
-        gates = self._found.get(key)
-        if gates is None:
-            gates = self._found[key] = tuple(self._find(bound, resources, lane))
-        if self._tagged_by:
-            gates = (*gates, *self._tagged(metadata))
-        if group is not None:
-            gates = (*gates, group)
-        return self._pools.of(gates) if gates else None
+        pool = self._found.get(key)
+        if pool is None:
+            pool = self._found[key] = self._pools.of(tuple(self._find(bound, resources, lane)))
+        if self._tagged_by or group is not None:
+            tagged = self._tagged(metadata) if self._tagged_by else ()
+            pool = self._pools.of((*pool.gates, *tagged, *(() if group is None else (group,))))
+        return pool if pool.gates else None
 
     def _find(self, bound: Bound, resources: tuple[str, ...], lane: str) -> Iterable[Gate]:
         for name in resources:
@@ -264,7 +271,7 @@ class Admission:
     def priced(self, usage: Usage, record: Record) -> Usage:
         """The same, with what it cost where a price is known and the provider did not say."""
         prices = self._settings.prices
-        if not prices or usage.money is not None:
+        if usage.money is not None or not (prices or self._in_money):
             return usage
         bound = record.bound
         used = () if bound is None else (*bound.resources, *record.options.resources)
@@ -273,6 +280,16 @@ class Admission:
             price = price_of(prices, name)
             if price is not None:
                 return replace(usage, money=price.money(usage))
+        if self._in_money and usage.model not in self._unpriced:
+            self._unpriced.add(usage.model)
+            _log.warning(
+                "a budget counts money, and %s has no price: what it uses costs nothing there; give it one, "
+                "Engine(prices={%r: Price(...)}), or report Usage.money (job %s, executor %r)",
+                "a usage that names no model" if usage.model is None else f"model {usage.model!r}",
+                usage.model or "model",
+                record.job.id,
+                record.job.executor,
+            )
         return usage
 
 

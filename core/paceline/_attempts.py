@@ -21,7 +21,7 @@ from ._parking import free_waits
 from ._rate_limits import RateLimits
 from ._scheduler import tightest
 from ._threads import Threads
-from ._usage import Usage
+from ._usage import Usage, sound
 
 if TYPE_CHECKING:
     from ._record import Record
@@ -223,6 +223,7 @@ class Attempts:
         """One provider call's usage; it counts even when the attempt was given up."""
         if usage.requests is None:
             usage = replace(usage, requests=1)
+        usage = sound(usage, live.job)
         record = live.record
         usage = self._run.admission.priced(usage, record)
         live.active_at = self._loop.time()

@@ -24,7 +24,7 @@ SINKS_CLOSE = 1.0
 
 async def drain(run: Run) -> None:
     """Let all that was accepted end; a suspended job stays as it is, and what waits for one is cancelled."""
-    run.draining = True
+    run.draining = run.draining or "the engine is closing and takes no more jobs"
     run.room.refuse()
     for last in (False, True):
         for group in tuple(run.groups.values()):
@@ -52,7 +52,7 @@ def _let_rest(run: Run) -> None:
 
 async def abort(run: Run, reason: str) -> None:
     """Cancel everything, and wait at most `grace` seconds for the attempts to end."""
-    run.draining = True
+    run.draining = run.draining or "the engine is closing and takes no more jobs"
     run.room.refuse()
     cancel_everything(run, reason)
     run.attempts.release()

@@ -53,15 +53,24 @@ class Engine:
 
     `executor`: an Executor, a callable of the payload, anything `as_executor` knows, or a mapping of names to
     these. `lanes`: shares of the slots besides "default". `slots`: how many attempts run at once. `cost`: the
-    unit in which lanes are fair. `limits`: of the whole engine, or by the name of what they limit: an
-    executor, a model or key that an executor names, what a job says with `resources=`; `"*"` is the engine.
-    `budget`: what may be spent, one or several. `prices`: by model, to count in money what executors report
-    in tokens. `estimate`: what a job will use, where its executor cannot tell (else its payload is counted
-    roughly, and the rest is the mean of its lane). `retry`: for jobs that say nothing of their own.
-    `middleware`: around each attempt, the first outermost. `sinks`: where events go. `max_pending`: submit
-    waits while that many jobs wait to run. `max_active_groups`: how many groups' followers run interleaved
-    (default: slots). `grace`: seconds to wait at the end for attempts that were cancelled. `run_id`: names
-    the run in its events.
+    unit in which lanes are fair. `limits`: of the whole engine, or by name, as told below. `budget`: what
+    may be spent, one or several. `prices`: by model, to count in money what executors report in tokens.
+    `estimate`: what a job will use, where its executor cannot tell. `retry`: for jobs that say nothing of
+    their own (None: one attempt, also where a provider refuses it). `middleware`: around each attempt, the
+    first outermost. `sinks`: where events go. `max_pending`: submit waits while that many jobs wait to run.
+    `max_active_groups`: how many groups' followers run interleaved (default: slots). `grace`: seconds to
+    wait at the end for attempts that were cancelled. `run_id`: names the run in its events.
+
+    Names in `limits` are those of executors, of models or keys that an executor names (`resources`: a
+    LangChain chain names its models), and what jobs say with `resources=`; `"*"` is the whole engine. An
+    executor's name is its key in the mapping, else its `name` or `__name__`: `Engine(ask)` makes it "ask";
+    of a chain it is what LangChain calls it ("RunnableSequence"), so that the model is the better name.
+    Those that no job used are logged at the end.
+
+    What a job is expected to use is reserved before its call, and stands where it reports no usage. It is
+    what the executor's own `estimate` says (adapters have one), else what the engine's does. Where neither
+    says anything, input is the payload by a rough count, corrected by what such payloads have used; parts
+    that are unknown are the mean of the lane.
 
     Leaving the block normally waits for all jobs; leaving it by an error or Ctrl-C cancels them. An engine
     runs once, under asyncio or uvloop, and belongs to the loop in which it was entered.

@@ -120,8 +120,8 @@ class LimitExceeded(PacelineError):
 
     def __init__(self, limit: str, needed: float, most: float) -> None:
         super().__init__(
-            f"it needs {needed:g} of {limit}, which never lets more than {most:g} through at once: raise the "
-            "limit, or make the job smaller"
+            f"it needs {needed:g} of {limit}, which never has more than {most:g} for one job: raise that, or "
+            "make the job smaller"
         )
         self.limit: str = limit
         self.needed: float = needed

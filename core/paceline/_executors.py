@@ -17,6 +17,7 @@ __all__ = ["Bound", "Executors"]
 
 _log = logging.getLogger("paceline")
 _RETRYABLE = Failure(True)
+_BROKEN = Failure(True, fault="provider")
 _FINAL = Failure(False)
 
 
@@ -45,7 +46,8 @@ class Bound:
         if not isinstance(error, Exception) or isinstance(error, InputError):
             return _FINAL  # what came before it will not change
         if self._classify is None:
-            return _RETRYABLE
+            # What Python itself calls a broken connection, or one that took too long.
+            return _BROKEN if isinstance(error, ConnectionError | TimeoutError) else _RETRYABLE
         try:
             failure = self._classify(error)
         except BaseException:  # noqa: BLE001 - logged; the job is to end by its own error, whatever is raised here

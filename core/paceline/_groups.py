@@ -264,7 +264,7 @@ def open_group(run: Run, arguments: GroupArguments) -> Group:
         )
     parent = run.current()
     if run.draining and parent is None:
-        raise EngineNotOpen("the engine is closing and takes no more groups")
+        raise EngineNotOpen(run.draining)
     lane = run.intake.lane(options.lane)
     caps = () if parent is None else parent.record.caps_below
     policy = arguments.policy

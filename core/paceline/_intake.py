@@ -188,7 +188,7 @@ class Intake:
         if parent is not None and parent.cancelled:
             raise EngineNotOpen(f"job {parent.record.label} has been given up; it cannot submit another")
         if parent is None and self._run.draining:
-            raise EngineNotOpen("the engine is closing and takes no more jobs")
+            raise EngineNotOpen(self._run.draining)
         above = None if parent is None or lock is None else parent.record
         while above is not None:
             if above.lock == lock:

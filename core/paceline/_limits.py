@@ -22,9 +22,14 @@ _RATES = (
 class CircuitBreaker:
     """Stop calling a provider that is broken, and try it again after a while.
 
-    After `failures` attempts in a row that failed by the provider's fault, or ran out of time, the jobs of
-    the resource wait `cooldown` seconds; then one of them goes as a probe: its success lets the others go,
-    its failure starts another cooldown ("Release It!", M. Nygard, 2007).
+    After `failures` attempts in a row that failed by the provider's fault, the jobs of the resource wait
+    `cooldown` seconds; then one of them goes as a probe: its success lets the others go, its failure starts
+    another cooldown ("Release It!", M. Nygard, 2007).
+
+    The provider's fault is what the executor's `classify` calls so (`Failure(fault="provider")`), an attempt
+    that ran into its `timeout` or `idle_timeout`, and, where the executor has no `classify` (a plain
+    function), ConnectionError and TimeoutError. A refusal (429) ends the row, as a success does; any other
+    error says nothing.
 
     Raises:
         ValueError, TypeError: if `failures` is below 1 or `cooldown` not above 0.
@@ -46,9 +51,13 @@ class Limits:
     rates: requests, input and output tokens, and `tokens_per_minute` for both kinds of tokens together.
     A rate is a bucket that fills evenly and holds `burst` minutes' worth, so that after a rest that much
     may go at once (0.1: six seconds' worth). A job that needs more than the bucket holds waits until it is
-    full. A job reserves what it is expected to use, and at its end the rest is given back.
+    full. A job reserves what it is expected to use, and at its end the rest is given back; where it reports
+    no usage, what was expected stands (`Engine` tells what that is).
     `cached_tokens_count` False: cached input tokens do not count, as at providers that exempt them.
     `breaker`: stop using a provider that is broken.
+
+    A provider that refuses a call all the same makes all jobs of the resource wait. The refused attempt has
+    used nothing, but it is one of the job's `RetryPolicy.attempts`.
 
     Raises:
         ValueError, TypeError: if a limit is 0 or below, or not a finite number.
@@ -84,12 +93,21 @@ class Budget:
     """How many tokens (input and output) or how much money may be spent, in all or in each period.
 
     A job reserves what it is expected to cost before its call, so two jobs never take the last cent both.
+    What it then uses beyond that is spent all the same: a budget holds as well as the expectation does
+    (`Engine` tells what that is). An attempt that reports no usage has spent what was expected of it, also
+    one that failed; one that the provider refused has spent nothing.
+
     `period`: seconds after which the whole is there again, counted from the first reservation; None: never.
     `by`: one such budget for each value of that key in the jobs' metadata, `by="tenant"` say; jobs without
-    the key are free of it. `on_exhausted`: jobs for which too little is left wait ("pause") until there is
-    more, fail, or the whole run is cancelled. `name` stands in errors, events and reasons for waiting.
+    the key are free of it. `name` stands in errors, events and reasons for waiting.
 
-    Money is in the currency of the engine's `prices`, or of what executors report as `Usage.money`.
+    `on_exhausted`: what becomes of jobs for which too little is left. "pause": they wait for the next
+    period, or until `engine.budget(name).update(...)` raises it; leaving the engine's block cancels those
+    for which no period comes. "fail": they fail by `BudgetExhausted`. "cancel_run": the run is over for all,
+    those that run included, and also where only one value of `by` has used up its own.
+
+    `money` is in the currency of the engine's `prices`, or of what executors report as `Usage.money`; it
+    needs one of the two, and usage without either costs nothing here.
 
     Raises:
         ValueError, TypeError: if neither tokens nor money is given, or an amount or period is not above 0.

@@ -17,7 +17,8 @@ class Lane:
     """A fair share of the engine's slots: backlogged lanes are served in proportion to their weights.
 
     `max_running` caps how many of its jobs run at once (None: no cap). `limits`: what else its jobs may use,
-    all together. `budget`: what they may spend.
+    all together. `budget`: what they may spend. If a lane had neither, those that it is given at run time
+    (`engine.lane(name, limits=...)`) hold for jobs submitted from then on.
 
     Raises:
         ValueError, TypeError: if the weight is not a positive finite number or the cap not a whole one.
@@ -45,10 +46,10 @@ class Lane:
 class RetryPolicy:
     """How often a failed attempt is followed by another, and after how long.
 
-    `attempts` counts all of them, the first included. The wait before attempt n+1 is drawn evenly from 0 to
-    min(cap, base * 2**(n-1)) seconds: "full jitter", of the schemes that AWS compared the one with the least
-    work and contention ("Exponential Backoff And Jitter", M. Brooker, 2015). A provider's Retry-After is
-    obeyed where it asks for more. Waiting holds no slot.
+    `attempts` counts all of them, the first and those that a provider refused included. The wait before
+    attempt n+1 is drawn evenly from 0 to min(cap, base * 2**(n-1)) seconds: "full jitter", of the schemes
+    that AWS compared the one with the least work and contention ("Exponential Backoff And Jitter",
+    M. Brooker, 2015). A provider's Retry-After is obeyed where it asks for more. Waiting holds no slot.
 
     Raises:
         ValueError, TypeError: if attempts is below 1, or a time is not a finite number of at least 0.
@@ -77,10 +78,15 @@ class GroupPolicy:
     `release`: at the primer's first token (a provider's prefix is readable from then on) or at its success.
     `settle`: seconds to wait after release. `in_flight`: how many of its jobs may run at once, the primer
     included (None: no cap). "auto" learns it, for each resource: where jobs that ran beside others of their
-    group found no cached tokens, the provider keeps one prompt a place, and groups send one at a time.
-    `ttl`: seconds for which the shared prefix lives unused; a group that was idle for longer lets one job
-    establish it again before the others follow (None: it does not expire). `miss_hold`: seconds for which
-    the rest is held when a follower found nothing cached. `budget`: what its jobs may spend.
+    group found no cached tokens, the provider keeps one prompt a slot, and groups send one at a time. That
+    helps only if no more groups run at once than the server has slots: set the engine's `slots` or
+    `max_active_groups` to that number. `miss_hold`: seconds for which the rest is held when a follower found
+    nothing cached. `budget`: what its jobs may spend.
+
+    `ttl`: seconds for which the provider keeps the prefix unused; a group that was idle for longer lets one
+    job establish it again before the others follow (None: it does not expire). It is for caches that fill
+    themselves. Where a `PrefixCache` makes them on request its own `ttl` does this, and this one stays None;
+    if its provider has no `create`, set both.
 
     Raises:
         ValueError, TypeError: if a choice is not one of those listed or a number is out of range.

@@ -66,10 +66,12 @@ class PrefixCache:
     fails by `CacheFailed`. A member that is to start when the prefix has expired waits for a new one.
 
     `ttl`: seconds for which a prefix lives (None: until `invalidate`); counted from its last use, or, with
-    `sliding=False`, from its making. `skip_primer=False`: primers run though their prefix is there, because
-    they do work of their own. `timeout`: seconds that `create` and `wait_ready` may take together (None: any
-    number). `max_creations`: how many are made at once. `entries`: where to keep what is known, a mapping
-    from fingerprints; with one that lasts, handles must be plain data.
+    `sliding=False`, from its making. Where the provider has `create`, `GroupPolicy.ttl` is not needed
+    besides; where it has none, this one says whether the next group needs its primer, and that of the policy
+    when a group that was idle establishes its prefix again. `skip_primer=False`: primers run though their
+    prefix is there, because they do work of their own. `timeout`: seconds that `create` and `wait_ready` may
+    take together (None: any number). `max_creations`: how many are made at once. `entries`: where to keep
+    what is known, a mapping from fingerprints; with one that lasts, handles must be plain data.
 
     One registry serves any number of groups and engines, in one event loop at a time.
 

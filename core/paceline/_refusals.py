@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from ._errors import BudgetExhausted, LimitExceeded, PacelineError
@@ -11,9 +12,23 @@ from ._stopping import cancel_everything
 if TYPE_CHECKING:
     from ._record import Record
     from ._run import Run
-    from ._scheduler import Block
+    from ._scheduler import Block, Gate
 
-__all__ = ["refuse", "refuse_at_once"]
+__all__ = ["refuse", "refuse_at_once", "say_paused"]
+
+_log = logging.getLogger("paceline")
+
+
+def say_paused(gate: Gate) -> None:
+    """Nobody may be there to raise a budget: that jobs wait for it is not to pass in silence."""
+    if not gate.paused:
+        return  # they fail, and say so themselves
+    _log.warning(
+        "too little is left of a budget of %s: jobs wait until it is raised, as with "
+        "engine.budget(name).update(tokens=...), or are cancelled when the engine is left; with "
+        "on_exhausted='fail' they fail",
+        gate.label,
+    )
 
 
 def refuse_at_once(run: Run, record: Record) -> None:
@@ -36,5 +51,5 @@ def refuse(run: Run, record: Record, block: Block) -> None:
     record.error = error
     run.settling.settle(run.scheduler.end(record, "failed", run.loop.time()))
     if block.kind == "exhausted" and isinstance(meter, Allowance) and meter.on_exhausted == "cancel_run":
-        run.draining = True
-        cancel_everything(run, f"the run is over: {what} is exhausted")
+        run.draining = f"the run is over: {what} is exhausted"
+        cancel_everything(run, run.draining)

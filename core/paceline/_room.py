@@ -58,7 +58,7 @@ class Room:
         while self.queued:
             place = self.queued.popleft()
             if not place.done():
-                place.set_exception(EngineNotOpen("the engine is closing and takes no more jobs"))
+                place.set_exception(EngineNotOpen(self._run.draining or "the engine is closing"))
 
     @property
     def _taken(self) -> int:

@@ -8,6 +8,7 @@ Nothing here waits. What is async (awaiting handles, draining) waits for callbac
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -27,9 +28,9 @@ from ._live import CURRENT, LiveAttempt
 from ._loop import LoopHooks, hooks
 from ._parking import free_waits, resume
 from ._record import GroupRecord, Record
-from ._refusals import refuse
+from ._refusals import refuse, say_paused
 from ._room import Room
-from ._scheduler import Leftover, Scheduler
+from ._scheduler import Gate, Leftover, Scheduler
 from ._settings import Settings
 from ._settling import Settling
 from ._stopping import cancel_children
@@ -75,7 +76,8 @@ class Run:
         self.counts: dict[str, int] = {"succeeded": 0, "failed": 0, "cancelled": 0, "skipped": 0}
         self.tasks: set[asyncio.Task[Any]] = set()
         """The engine's own tasks."""
-        self.draining = False
+        self.draining: str | None = None
+        """Why it takes no more jobs from outside, once it does not."""
         self.closed = False
         self.on_idle: Callable[[], object] | None = None
         """Called whenever things may have come to rest; set while the run is being closed."""
@@ -133,6 +135,9 @@ class Run:
         """Take in what the scheduler says of limits and budgets."""
         gates = self.scheduler.gates
         notes, gates.notes = gates.notes, []
+        for note in notes:
+            if note.kind == "budget_exhausted" and note.until == math.inf and isinstance(note.at, Gate):
+                say_paused(note.at)
         if self.history is not None:
             for note in notes:
                 self.history.noted(note, self.hooks.wall)

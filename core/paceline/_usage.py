@@ -1,12 +1,28 @@
 """What a provider call used, what a job is expected to use, and how a failure is to be treated."""
 
-from dataclasses import dataclass
-from typing import Literal, TypeVar
+import logging
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from ._checks import instance, number
 from ._rate_limits import RateLimits
 
-__all__ = ["Cost", "Failure", "Usage"]
+__all__ = ["Cost", "Failure", "Usage", "sound"]
+
+_log = logging.getLogger("paceline")
+_AMOUNTS = (
+    "input_tokens",
+    "cached_tokens",
+    "cache_write_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "requests",
+    "money",
+)
+
+if TYPE_CHECKING:
+    from ._job import Job
 
 N = TypeVar("N", int, float)
 
@@ -54,6 +70,29 @@ class Usage:
     def tokens(self) -> int | None:
         """Input and output tokens together, or None where neither is known."""
         return _add(self.input_tokens, self.output_tokens)
+
+
+def sound(usage: Usage, job: "Job") -> Usage:
+    """Take what cannot be an amount (a text, a negative number, not a number) for unknown, and say so.
+
+    The work is done and its result is good: only what it took is not known.
+    """
+    wrong = [name for name in _AMOUNTS if not _is_amount(getattr(usage, name))]
+    if not wrong:
+        return usage
+    _log.warning(
+        "job %s (executor %r) reported a usage that cannot be: %s; that counts as unknown",
+        job.id,
+        job.executor,
+        ", ".join(f"{name}={getattr(usage, name)!r}" for name in wrong),
+    )
+    return replace(usage, **dict.fromkeys(wrong))
+
+
+def _is_amount(value: object) -> bool:
+    if value is None or (type(value) is int and value >= 0):
+        return True
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
 @dataclass(frozen=True, slots=True)

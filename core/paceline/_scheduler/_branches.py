@@ -163,7 +163,9 @@ class Branch:
             leave(flow)
             flow.jobs.clear()
             # Priority 0 is where nearly all ungrouped jobs go; its flow is kept for the next one.
-            if group is None and (flow.level.priority or place is not None):
+            # A lane that stands in many pools, one for each tenant say, keeps only those that it needs.
+            seldom = flow.level.priority or place is not None or self.lane.many
+            if group is None and seldom:
                 self.forget(flow)
                 return
         elif group is None:

@@ -179,7 +179,7 @@ class FairQueues:
         branch = self.pools.first(len(self.active) < self.max_active_groups)
         if branch is None:
             return None
-        if len(branch.lane.branches) > 1:
+        if len(branch.lane.branches) > 1 and len(branch.lane.levels) > 1:
             branch = self._dearest(branch)
         standing = branch.choose(self.places_free(branch.lane)) if branch.cold.live else branch.open.first()
         while type(standing) is Place:
@@ -297,7 +297,7 @@ class FairQueues:
         lane.used -= 1
         if entry.caps:
             self._make_room(entry)
-        if lane.ready:
+        if lane.ready and lane.capacity is not None:
             for branch in lane.branches.values():
                 if branch.seat is not branch.pool.warm.branches:
                     self._offer(branch)
@@ -414,12 +414,8 @@ class FairQueues:
 
     def _offer_lane(self, lane: LaneState) -> None:
         """Put all of a lane where it belongs now."""
-        if len(lane.branches) == 1:
-            for branch in lane.branches.values():
-                self._offer(branch)
-        else:
-            for branch in tuple(lane.branches.values()):
-                self._offer(branch)
+        for branch in tuple(lane.branches.values()) if len(lane.branches) > 1 else lane.branches.values():
+            self._offer(branch)
 
     def _offer(self, branch: Branch) -> None:
         """Put the lane where it belongs now, among those of its pool."""

@@ -62,7 +62,8 @@ class Block:
         if meter is None:
             return f"{self.gate.label}: jobs at once"
         if isinstance(meter, Allowance):
-            return f"the {meter.label} of {self.gate.label} ({meter.unit})"
+            name = "the budget" if meter.label == "budget" else f"the budget {meter.label!r}"
+            return f"{name} of {self.gate.label} ({meter.unit})"
         return f"{self.gate.label}: {meter.label}"
 
     @property
@@ -216,10 +217,16 @@ class Gate:
             amount, known = amount_of(entry, meter.unit)
             if not known:
                 amount = min(amount, meter.most)
+                if self._goes_alone(meter):
+                    return False
             if not meter.reserve(amount, now):
                 return False
             needs.append((self, meter, amount))
         return True
+
+    def _goes_alone(self, meter: Meter) -> bool:
+        """Whether a job of which nothing is known waits for one that will tell what such jobs cost."""
+        return isinstance(meter, Allowance) and not meter.known and self.used > 0
 
     def _kept_for_another(self, pool: Pool) -> bool:
         claim = self.claim
@@ -229,6 +236,8 @@ class Gate:
         amount, known = amount_of(entry, meter.unit)
         if not known:
             amount = min(amount, meter.most)
+            if self._goes_alone(meter):
+                return Block(self, "meter", math.inf, meter)
         elif not amount:  # it does not use it
             return None
         elif meter.never(amount):

@@ -95,7 +95,7 @@ class Meter(ABC):
         now: float,
         since: float = math.inf,  # noqa: ARG002 - rates go by it
     ) -> bool:
-        """Correct what was reserved at `since` to what was really used; whether something came back."""
+        """Correct what was reserved at `since` to what was really used; whether others are to look again."""
         self.refill(now)
         self.level = min(self.size, self.level + reserved - used)
         return used < reserved
@@ -227,7 +227,7 @@ class Rate(Meter):
 class Allowance(Meter):
     """What a budget has left, in all or for this period."""
 
-    __slots__ = ("ends", "on_exhausted", "period", "reserved", "resting", "said", "spent")
+    __slots__ = ("ends", "known", "on_exhausted", "period", "reserved", "resting", "said", "spent")
 
     def __init__(
         self,
@@ -240,6 +240,8 @@ class Allowance(Meter):
     ) -> None:
         super().__init__(unit, label, size)
         self.on_exhausted: OnExhausted = on_exhausted
+        self.known: bool = False
+        """A job has ended that counts in it: before that, one of which nothing is known goes alone."""
         self.said: bool = False
         """That too little is left for a job was told."""
         self.period: float | None = period
@@ -289,14 +291,15 @@ class Allowance(Meter):
             self.ends = now + self.period
 
     def settle(self, reserved: float, used: float, now: float, since: float = math.inf) -> bool:
-        came_back = super().settle(reserved, used, now, since)
+        super().settle(reserved, used, now, since)
+        self.known = True
         self.reserved -= reserved
         self.spent += used
         if not self.spent and self.reserved <= self.size * _GRAIN:  # nothing was done: it has not begun
             self.ends = None
         elif self.ends is None and self.period is not None:  # more was used than nothing
             self.ends = now + self.period
-        return came_back
+        return True  # who waited for something to come back is to know, also when nothing did
 
     def become(self, other: Allowance) -> None:
         """Take over what another one was given; what is spent stays spent."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ._gates import Note, NoteKind
-from ._meters import Allowance, Meter, Rate, Unit
+from ._meters import Meter, Rate, Unit
 
 if TYPE_CHECKING:
     from paceline._rate_limits import RateLimit, RateLimits
@@ -35,13 +35,8 @@ def settle(
     refused = failure is not None and failure.fault == "limit"
     if held.parked:
         held.park(so=False)
-    changed: dict[Gate, None] = {}
+    changed = _correct(held, usage, now, refused=refused)
     notes: list[Note] = []
-    nothing = refused and usage is None
-    for gate, meter, amount in held.items:
-        used = 0.0 if nothing else _used(meter, amount, usage, counts_cached=gate.counts_cached)
-        if meter.settle(amount, used, now, held.at) or isinstance(meter, Allowance):
-            changed[gate] = None
     gates = () if entry.pool is None or given_up else entry.pool.gates
     for gate in gates:
         if gate.breaker is not None:
@@ -59,12 +54,25 @@ def settle(
     return list(changed), notes
 
 
+def _correct(held: Reservation, usage: Usage | None, now: float, *, refused: bool) -> dict[Gate, None]:
+    """Give back what was not used; the gates where others are to look again."""
+    changed: dict[Gate, None] = {}
+    for gate, meter, amount in held.items:
+        if usage is None:
+            used = 0.0 if refused else amount
+        else:
+            used = _used(meter, amount, usage, counts_cached=gate.counts_cached)
+        if meter.settle(amount, used, now, held.at):
+            changed[gate] = None
+    return changed
+
+
 def give_back(entry: Entry, held: Reservation, now: float) -> list[Gate]:
     """Nothing was done with what was reserved, and nothing learned: where others may pass by that."""
     held.park(so=False)
     changed: dict[Gate, None] = {}
     for gate, meter, amount in held.items:
-        if meter.settle(amount, 0.0, now, held.at) or isinstance(meter, Allowance):
+        if meter.settle(amount, 0.0, now, held.at):
             changed[gate] = None
     for gate in () if entry.pool is None else entry.pool.gates:
         if gate.breaker is not None and gate.breaker.lost(held):
@@ -100,17 +108,20 @@ def _refuse(gates: tuple[Gate, ...], held: Reservation, failure: Failure, now: f
 
 
 def hear(gate: Gate, limits: RateLimits, now: float) -> None:
-    """What a response said of the provider's limits."""
+    """What a response said of the provider's limits: also where nobody told of them before."""
     told: dict[str, RateLimit] = dict(limits)
     for rate in gate.rates:
-        if (said := told.get(rate.unit)) is not None:
+        if (said := told.pop(rate.unit, None)) is not None:
             rate.heard(said.limit, said.remaining, now)
+    for unit, said in told.items():
+        if said.limit:
+            rate = Rate(cast("Unit", unit), f"{unit.replace('_', ' ')} per minute", said.limit, 1.0)
+            rate.heard(None, said.remaining, now)
+            gate.meters = (*gate.meters, rate)
 
 
-def _used(meter: Meter, reserved: float, usage: Usage | None, *, counts_cached: bool) -> float:
+def _used(meter: Meter, reserved: float, usage: Usage, *, counts_cached: bool) -> float:
     """What was used of a meter; where the report lacks a part, what was reserved of it."""
-    if usage is None:
-        return reserved
     if meter.unit == "tokens":
         given = _part("input_tokens", usage, counts_cached=counts_cached)
         got = _part("output_tokens", usage, counts_cached=counts_cached)

@@ -1,6 +1,6 @@
 """What kind of cache a resource has, learnt from what jobs of its groups found in it.
 
-Hosted providers share one cache among all requests; llama.cpp keeps the last prompt in each of its places,
+Hosted providers share one cache among all requests; llama.cpp keeps the last prompt in each of its slots,
 and there a group sends one request at a time. To tell them apart takes three experiments:
 
 1. Groups send all at once, and go on so while jobs that run beside others of their group find its prefix.
@@ -8,7 +8,7 @@ and there a group sends one request at a time. To tell them apart takes three ex
    here (too short a prefix, say), and groups send all at once from then on.
 3. The first group in which a job that ran alone has found it sends two at a time: the same prefix, for which
    it is known now that it is cached. If it is found again, the first experiment was wrong (it takes providers
-   a moment to share a prefix) and is made again; else each place has a cache of its own.
+   a moment to share a prefix) and is made again; else each slot has a cache of its own.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ class Warmth:
         found: Found | None = None
         if self._running > 1:
             self._solo = 0
-            # More at once than ever: where each place keeps a prompt of its own, none is left that has it.
+            # More at once than ever: where each slot keeps a prompt of its own, none is left that has it.
             if self._running > self._most:
                 self._most, found = self._running, BESIDE
         else:
@@ -144,7 +144,7 @@ class Warmth:
     def left(self) -> None:
         """One attempt less is under way."""
         self._running -= 1
-        # Those that the provider has not answered yet may have got the place of this one.
+        # Those that the provider has not answered yet may have got the slot of this one.
         for look in self._silent:
             look.sure = False
         self._silent.clear()

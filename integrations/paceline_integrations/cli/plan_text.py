@@ -135,9 +135,10 @@ def _notes(plan: Forecast) -> list[str]:
             f"{_many(plan.unprimed, 'group')} without a primer: their jobs start at once in every order."
         )
     if plan.oversized:
+        needs, it = ("needs", "it") if plan.oversized == 1 else ("each need", "them")
         notes.append(
-            f"{_many(plan.oversized, 'job')} that by itself needs more than a limit lets through at once: a "
-            "provider may refuse that for good."
+            f"{_many(plan.oversized, 'job')} {needs} more than a limit lets through at once: a provider may "
+            f"refuse {it} for good."
         )
     if plan.best.expired:
         notes.append(

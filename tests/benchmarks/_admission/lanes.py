@@ -49,21 +49,21 @@ def estimate(_job: Job) -> Cost:
 
 ALL: dict[str, Any] = {
     "cost": "tokens",
-    "limits": {"noop": WIDE, "told": WIDE},
+    "limits": {"job": WIDE},
     "budget": BUDGET,
     "estimate": estimate,
 }
 PARTS: dict[str, dict[str, Any]] = {
     "token costs alone": {"cost": "tokens"},
     "token costs with estimates": {"cost": "tokens", "estimate": estimate},
-    "requests per minute alone": {"limits": {"noop": Limits(requests_per_minute=1e9)}},
-    "four limits alone": {"limits": {"noop": WIDE}},
+    "requests per minute alone": {"limits": {"job": Limits(requests_per_minute=1e9)}},
+    "four limits alone": {"limits": {"job": WIDE}},
     "a budget alone": {"budget": BUDGET},
 }
 
 
 async def flat(function: object, n: int, options: dict[str, Any]) -> None:
-    async with Engine(function, slots=64, **options) as engine:
+    async with Engine({"job": function}, slots=64, **options) as engine:
         await engine_flat(engine, n)
 
 

@@ -29,10 +29,12 @@ from paceline._scheduler import (
     State,
     Unit,
 )
+from paceline._scheduler._meters import Meter
 from paceline._usage import Cost, Failure, Usage
 
 WAITS = {State.READY, State.RETURNING}
-UNITS: tuple[Unit, ...] = ("requests", "tokens", "input_tokens", "output_tokens")
+SIZES: tuple[tuple[Unit, float], ...] = (("requests", 60.0), ("tokens", 6000.0), ("input_tokens", 4000.0))
+"""A middling rate per minute of each."""
 CLOSE = 1e-6
 """Of a meter's size: how far two ways of adding up may be apart."""
 
@@ -104,7 +106,7 @@ class Road:
             for n in range(4)
         ]
         self.gates = [self.gate(n) for n in range(dice.randint(1, 5))]
-        sets = [(), *((gate,) for gate in self.gates)]
+        sets: list[tuple[Gate, ...]] = [(), *((gate,) for gate in self.gates)]
         for _ in range(4):
             some = [gate for gate in self.gates if dice.random() < 0.5]
             sets.append(tuple(some))
@@ -112,11 +114,11 @@ class Road:
         self.pools = [self.scheduler.queues.pools.of(gates) if gates else None for gates in self.sets]
         self.entries: list[Entry] = []
         self.left: list[Leftover] = []
-        self.out: dict[int, list[tuple[Any, float]]] = {}
+        self.out: dict[int, list[tuple[Gate, Meter, float]]] = {}
         """Of each reservation: what it took, by the ledger."""
         self.means: dict[LaneState | None, Means] = {lane: Means() for lane in self.lanes}
         self.means[None] = Means()
-        self.ledger: dict[Any, Bucket | Purse] = {}
+        self.ledger: dict[Meter, Bucket | Purse] = {}
         for gate in self.gates:
             for rate in gate.rates:
                 self.ledger[rate] = Bucket(rate.per_minute / 60.0, rate.size, rate.size)
@@ -138,7 +140,7 @@ class Road:
                 size * dice.choice([0.2, 1.0, 5.0]),
                 dice.choice([0.05, 0.3, 1.0, 2.0]),
             )
-            for unit, size in (("requests", 60.0), ("tokens", 6000.0), ("input_tokens", 4000.0))
+            for unit, size in SIZES
             if dice.random() < 0.3
         ]
         if dice.random() < 0.3:
@@ -176,12 +178,12 @@ class Road:
         mean = self.means[None].mean(unit) if mean is None else mean
         return mean or 0.0, False
 
-    def need(self, entry: Entry, meter: Rate | Allowance) -> float:
+    def need(self, entry: Entry, meter: Meter) -> float:
         amount, known = self.amount(entry, meter.unit)
         return amount if known else min(amount, meter.most)
 
     @staticmethod
-    def used(meter: Rate | Allowance, reserved: float, usage: Usage | None, *, counts: bool) -> float:
+    def used(meter: Meter, reserved: float, usage: Usage | None, *, counts: bool) -> float:
         if usage is None:
             return reserved
         given = usage.input_tokens
@@ -200,10 +202,6 @@ class Road:
         total = sum(part or 0.0 for part in some)
         return max(reserved, total) if None in some else total
 
-    def learns(self, gate: Gate) -> bool:
-        """Whether its rates change by what a provider says, so that the ledger does not follow them."""
-        return gate.provider
-
     def check_books(self) -> None:
         for gate in self.gates:
             for meter in gate.meters:
@@ -215,7 +213,7 @@ class Road:
                     assert isinstance(book, Purse)
                     assert meter.reserved == pytest.approx(book.out, abs=meter.size * CLOSE)
                     assert meter.spent == pytest.approx(book.spent, abs=meter.size * CLOSE)
-                if isinstance(meter, Allowance) or not self.learns(gate):
+                if isinstance(meter, Allowance) or not gate.provider:  # those of a provider learn
                     assert meter.level == pytest.approx(book.level, abs=meter.size * CLOSE), meter.label
 
     # What a scan says.
@@ -239,9 +237,9 @@ class Road:
     def has_place(self, entry: Entry, places: int) -> bool:
         group, lane = entry.group, entry.lane
         assert group is not None
-        if group.cap is not None:
-            if sum(one.group is group for one in self.holding()) >= group.cap.capacity:
-                return False
+        inside = sum(one.group is group for one in self.holding())
+        if group.cap is not None and inside >= group.cap.capacity:
+            return False
         if group.exempt or group.active or entry.state is State.RETURNING:
             return True
         here = sum(one.lane is lane for one in self.scheduler.queues.active)
@@ -251,11 +249,11 @@ class Road:
 
     def lacks(self, entry: Entry) -> list[str]:
         """What of its gates does not admit it, whoever else waits there."""
-        found = []
+        found: list[str] = []
         held = self.holding()
         for gate in () if entry.pool is None else entry.pool.gates:
             here = sum(one.pool is not None and gate in one.pool.gates for one in held)
-            if gate.capacity is not None and here >= gate.capacity:
+            if here >= (math.inf if gate.capacity is None else gate.capacity) or here >= gate.window:
                 found.append(f"{gate.label}: full")
             if entry.state is State.RETURNING:
                 continue
@@ -263,9 +261,7 @@ class Road:
                 found.append(f"{gate.label}: held")
             if gate.breaker is not None and gate.breaker.when(self.now) > self.now:
                 found.append(f"{gate.label}: broken")
-            for meter in gate.meters:
-                if self.short(entry, meter):
-                    found.append(f"{gate.label}: {meter.label} has {meter.level}")
+            found += [f"{gate.label}: {m.label} has {m.level}" for m in gate.meters if self.short(entry, m)]
         return found
 
     # Life.
@@ -273,9 +269,9 @@ class Road:
     def start_all(self) -> None:
         while True:
             if self.ask:
-                for entry in self.entries:
-                    self.scheduler.why(entry)
-            able = {entry: self.lacks(entry) for entry in self.able()}
+                for one in self.entries:
+                    self.scheduler.why(one)
+            able = {one: self.lacks(one) for one in self.able()}
             paused = self.scheduler.states[State.PAUSED]
             entry = self.scheduler.next(self.now)
             refused, self.scheduler.gates.refused = self.scheduler.gates.refused, []
@@ -311,8 +307,8 @@ class Road:
             return
         assert entry.reserved is not None
         assert [(gate, meter) for gate, meter, _ in entry.reserved.items] == meters
-        taken = []
-        for gate, meter, amount in entry.reserved.items:
+        self.out[id(entry.reserved)] = list(entry.reserved.items)
+        for _, meter, amount in entry.reserved.items:
             assert amount == pytest.approx(self.need(entry, meter), rel=1e-9)
             book = self.ledger[meter]
             book.pass_time(self.now)
@@ -322,12 +318,10 @@ class Road:
                     book.ends = self.now + book.period
             else:
                 book.level -= amount
-            taken.append((gate, meter, amount))
-        self.out[id(entry.reserved)] = taken
 
     def leave(self, reserved: object, usage: Usage | None, *, nothing: bool = False) -> None:
         """What an attempt used, into the ledger."""
-        for gate, meter, amount in self.out.pop(id(reserved), ()):  # type: ignore[misc]
+        for gate, meter, amount in self.out.pop(id(reserved), ()):
             used = 0.0 if nothing else self.used(meter, amount, usage, counts=gate.counts_cached)
             book = self.ledger[meter]
             book.pass_time(self.now)
@@ -360,7 +354,7 @@ class Road:
     def check_stop(self) -> None:
         """A slot is free, and nothing started: each pool's first job lacks something, or leaves it to others.
 
-        It leaves it to a pool that comes before its own in the fair order, whose own first job does lack that.
+        It leaves it to a pool that comes before its own in the order, whose first job waits for that.
         """
         self.check_books()
         queues = self.scheduler.queues
@@ -378,14 +372,13 @@ class Road:
             if self.slowed(pool) or self.guessed_less(pool, head):
                 continue
             if not self.lacks(head) and not self.left_to_others(pool, head, heads):
-                kept = {m.label: vars_of(m.earmark) for g in pool.gates for m in g.meters if m.earmark}
-                raise AssertionError(f"{head.label} could start at {self.now}: {kept}")
+                raise AssertionError(f"{head.label} could start at {self.now}")
         for entry in self.entries:
             if entry.state is State.PAUSED and entry.demand is not None and entry.demand.money is not None:
                 assert self.lacks(entry), f"{entry.label} is paused for nothing"
 
     def head(self, pool: Pool, able: list[Entry]) -> Entry:
-        """Who was found to be first in a pool when it was last looked at; if that is gone, who is first now."""
+        """Who was first in a pool when it was last looked at; if that is gone, who is first now."""
         if pool.head in able:
             return pool.head
         queues = self.scheduler.queues
@@ -398,30 +391,32 @@ class Road:
         standing: Any = branch.choose(queues.places_free(branch.lane))
         while not hasattr(standing, "head"):
             standing = standing.turns.first()
-        return standing.head()
+        first: Entry = standing.head()
+        return first
 
     def slowed(self, pool: Pool) -> bool:
         """Whether it waits for a rate that was lowered and grows again: it was told too late a time."""
-        meter = None if pool.block is None else pool.block.meter
-        return isinstance(meter, Rate) and meter.per_minute < self.told[meter] and pool.block.until > self.now
+        block = pool.block
+        if block is None or not isinstance(block.meter, Rate) or block.until <= self.now:
+            return False
+        return block.meter.per_minute < self.told[block.meter]
 
     def guessed_less(self, pool: Pool, head: Entry) -> bool:
         """Whether it is expected to use less than when it was looked at, by the mean of others."""
-        meter = None if pool.block is None else pool.block.meter
-        return (
-            meter is not None and self.need(head, meter) < pool.block.amount and pool.block.until > self.now
-        )
+        block = pool.block
+        if block is None or block.meter is None or block.until <= self.now:
+            return False
+        return self.need(head, block.meter) < block.amount
 
     def left_to_others(
         self, pool: Pool, head: Entry, heads: dict[Pool, Entry], seen: tuple[Pool, ...] = ()
     ) -> bool:
-        """Whether a pool that comes before this one waits, and for something that this head would take away."""
+        """Whether a pool that comes before this one waits for something that this head would take away."""
         level = self.scheduler.queues.pools.level  # to which whoever waits is brought up when it goes on
         for other, first in heads.items():
             if other is pool or other in seen:
                 continue
-            claims = any(gate.claim is other for gate in pool.gates)
-            if max(other.key, level) > max(pool.key, level) + 1e-6 and not claims:
+            if max(other.key, level) > max(pool.key, level) + 1e-6 and not self.kept_for(other, pool):
                 continue
             takes = any(self.takes_away(other, first, head, gate) for gate in pool.gates)
             if takes and (
@@ -432,6 +427,12 @@ class Road:
                 return True
         return False
 
+    @staticmethod
+    def kept_for(other: Pool, pool: Pool) -> bool:
+        """Whether something that this pool needs is kept for the other one, which came before it once."""
+        marks = [meter.earmark for gate in pool.gates for meter in gate.meters]
+        return any(gate.claim is other for gate in pool.gates) or any(m and m.pool is other for m in marks)
+
     def takes_away(self, other: Pool, first: Entry, head: Entry, gate: Gate) -> bool:
         if gate.claim is other:
             return True
@@ -439,7 +440,7 @@ class Road:
             return False
         return any(self.delays(other, first, head, meter) for meter in gate.meters)
 
-    def delays(self, other: Pool, first: Entry, head: Entry, meter: Rate | Allowance) -> bool:
+    def delays(self, other: Pool, first: Entry, head: Entry, meter: Meter) -> bool:
         """Whether a start of this head takes from a meter what the first job of the other pool waits for."""
         need = self.need(head, meter)
         stands_for_it = other.block is not None and other.block.meter is meter
@@ -451,10 +452,14 @@ class Road:
         rate = meter.per_minute / 60.0 if isinstance(meter, Rate) else 0.0
         return meter.level - need + rate * max(0.0, kept.when - self.now) < kept.amount
 
-    def short(self, entry: Entry, meter: Rate | Allowance) -> bool:
+    def short(self, entry: Entry, meter: Meter) -> bool:
         """Whether less is there of a meter than a job needs."""
-        if entry.state is State.RETURNING or self.amount(entry, meter.unit) == (0.0, True):
+        amount = self.amount(entry, meter.unit)
+        if entry.state is State.RETURNING or amount == (0.0, True):
             return False
+        if isinstance(meter, Allowance) and amount == (0.0, False) and not meter.known:
+            gates = () if entry.pool is None else entry.pool.gates
+            return any(meter in gate.meters and gate.used for gate in gates)  # until one has told
         meter.refill(self.now)
         need = self.need(entry, meter)
         if isinstance(meter, Rate):
@@ -548,7 +553,7 @@ class Road:
             self.scheduler.close_group(group, self.now)
 
     def happen(self, entry: Entry, what: int) -> None:
-        scheduler, state, dice = self.scheduler, entry.state, self.dice
+        scheduler, state = self.scheduler, entry.state
         if state is State.RUNNING and what < 5 and not self.calm:
             scheduler.park(entry)
         elif state is State.PARKED and what < 25:
@@ -653,10 +658,6 @@ class Road:
         for lane in self.lanes:
             assert lane.used == lane.ready == lane.unfinished == lane.active == 0
             assert not any(branch.open or branch.cold for branch in lane.branches.values())
-
-
-def vars_of(earmark: Any) -> tuple[float, float]:
-    return earmark.amount, earmark.when
 
 
 @pytest.mark.parametrize("seed", range(24))

@@ -1,4 +1,4 @@
-"""Rates, allowances and breakers against plain re-implementations in fractions; clocks that jump; learning."""
+"""Rates, allowances and breakers beside plain ones in fractions; clocks that jump; rates that are learnt."""
 
 from __future__ import annotations
 
