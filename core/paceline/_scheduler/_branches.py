@@ -163,9 +163,7 @@ class Branch:
             leave(flow)
             flow.jobs.clear()
             # Priority 0 is where nearly all ungrouped jobs go; its flow is kept for the next one.
-            # A lane that stands in many pools, one for each tenant say, keeps only those that it needs.
-            seldom = flow.level.priority or place is not None or self.lane.many
-            if group is None and seldom:
+            if group is None and (flow.level.priority or place is not None):
                 self.forget(flow)
                 return
         elif group is None:

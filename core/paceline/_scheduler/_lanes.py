@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LaneState"]
 
-MANY = 4
-
 
 class LaneState:
     """A lane: its weight and cap, its flows, and what it has been charged."""
@@ -86,11 +84,6 @@ class LaneState:
         if branch is None:
             branch = self.branches[pool] = Branch(self, pool)
         return branch
-
-    @property
-    def many(self) -> bool:
-        """Whether it stands in many pools: all of them are looked at whenever it moves."""
-        return len(self.branches) > MANY
 
     def elsewhere(self, branch: Branch) -> bool:
         """Whether it has its turns in another pool than that of this branch."""

@@ -457,9 +457,10 @@ class Road:
         amount = self.amount(entry, meter.unit)
         if entry.state is State.RETURNING or amount == (0.0, True):
             return False
-        if isinstance(meter, Allowance) and amount == (0.0, False) and not meter.known:
+        if isinstance(meter, Allowance) and not amount[1] and not meter.known:
             gates = () if entry.pool is None else entry.pool.gates
-            return any(meter in gate.meters and gate.used for gate in gates)  # until one has told
+            if any(meter in gate.meters and gate.used for gate in gates):
+                return True  # until one has told
         meter.refill(self.now)
         need = self.need(entry, meter)
         if isinstance(meter, Rate):

@@ -103,7 +103,7 @@ def test_a_job_that_is_more_than_a_limit_ever_lets_through_fails_at_once(
 ) -> None:
     error = failure(tokens(1500, 200), limits={"m": limits})
     assert (error.limit, error.needed) == (on, needed)
-    assert str(error).startswith(f"it needs {needed} of {on}, which never lets more than ")
+    assert str(error).startswith(f"it needs {needed} of {on}, which never has more than ")
     assert str(error).endswith("raise the limit, or make the job smaller")
 
 

@@ -84,9 +84,9 @@ def test_of_several_rates_the_one_that_takes_longest_is_named(limits: Limits, on
 
 def test_a_budget_says_whose_it_is() -> None:
     reason = why(tokens(60), tokens(60), budget=Budget(tokens=100, name="night"))
-    assert reason == WaitReason("budget", "the night of the engine (tokens)")
+    assert reason == WaitReason("budget", "the budget 'night' of the engine (tokens)")
     reason = why(tokens(60), tokens(60), budget=Budget(tokens=100, name="night", period=3600))
-    assert reason == WaitReason("budget", "the night of the engine (tokens)", 3600.0)
+    assert reason == WaitReason("budget", "the budget 'night' of the engine (tokens)", 3600.0)
     reason = why(
         tokens(60),
         tokens(60),
@@ -98,7 +98,7 @@ def test_a_budget_says_whose_it_is() -> None:
 
 def test_a_job_that_waits_for_what_runs_may_give_back_of_a_budget_waits_for_the_budget() -> None:
     reason = why(tokens(60), tokens(60, seconds=30), budget=Budget(tokens=100, name="night"))
-    assert reason == WaitReason("budget", "the night of the engine (tokens)")
+    assert reason == WaitReason("budget", "the budget 'night' of the engine (tokens)")
 
 
 def test_retry_after_says_until_when() -> None:

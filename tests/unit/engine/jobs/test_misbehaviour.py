@@ -269,7 +269,7 @@ def test_usage_that_makes_no_sense_leaves_the_reservation(
             assert engine.snapshot().lanes["default"].served == 7
 
     VirtualClock().run(main)
-    assert "reservation" in caplog.text
+    assert f"input_tokens={tokens!r}; that counts as unknown" in caplog.text
 
 
 def test_a_job_whose_executor_changes_its_id_still_ends() -> None:

@@ -142,7 +142,7 @@ async def at_a_limit(kind: LimitKind, engine: Engine) -> tuple[Handle, WaitReaso
         case "budget":
             await engine.submit(9, metadata={"tenant": "acme"})
             other = await engine.submit(1, metadata={"tenant": "acme"})
-            return other, WaitReason("budget", "the purse of tenant acme (tokens)", 3600.0)
+            return other, WaitReason("budget", "the budget 'purse' of tenant acme (tokens)", 3600.0)
 
 
 async def scenario(kind: WaitKind, engine: Engine) -> tuple[Handle, WaitReason]:  # noqa: C901 - a case a kind
