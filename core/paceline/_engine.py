@@ -60,6 +60,8 @@ class Engine:
     first outermost. `sinks`: where events go. `max_pending`: submit waits while that many jobs wait to run.
     `max_active_groups`: how many groups' followers run interleaved (default: slots). `grace`: seconds to
     wait at the end for attempts that were cancelled. `run_id`: names the run in its events.
+    `lock_held_while_suspended`: whether a job keeps its `lock=` while it waits for an answer; if not, it
+    queues for it again with the answer.
 
     Names in `limits` are those of executors, of models or keys that an executor names (`resources`: a
     LangChain chain names its models), and what jobs say with `resources=`; `"*"` is the whole engine. An
@@ -98,6 +100,7 @@ class Engine:
         max_active_groups: int | None = None,
         grace: float = 5.0,
         run_id: str | None = None,
+        lock_held_while_suspended: bool = True,
     ) -> None:
         if isinstance(lanes, Lane):
             lanes = (lanes,)
@@ -118,6 +121,7 @@ class Engine:
             () if budget is None else tuple(budget) if isinstance(budget, Sequence) else (budget,),
             prices or {},
             Estimator(estimate),
+            lock_held_while_suspended,
         )
         self._run: Run | None = None
         self._scope: Scope | None = None

@@ -280,7 +280,7 @@ class Run:
         record.questions = suspend.questions
         record.answers = {}
         record.job = replace(record.job, state=suspend.state, reply=None)
-        self.scheduler.suspend(record)
+        self.scheduler.suspend(record, keeps_lock=self.settings.lock_held_while_suspended)
         if self.history is not None:
             self.history.suspended(record)
         self.settling.rested(record)

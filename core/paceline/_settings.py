@@ -38,6 +38,7 @@ class Settings:
     budgets: Sequence[Budget]
     prices: Mapping[str, Price]
     estimator: Estimator
+    lock_held_while_suspended: bool = True
 
     def __post_init__(self) -> None:
         count("Engine", "slots", self.slots)

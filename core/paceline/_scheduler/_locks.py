@@ -1,7 +1,8 @@
 """Locks: of the jobs that name the same one, one at a time, in the order in which they were free to run.
 
 A job holds its lock from before it queues for a slot until it has ended: across attempts, backoff, waiting
-for jobs of its own and for an answer. So no slot is ever spent on waiting for a lock.
+for jobs of its own and, unless the engine is told otherwise, for an answer. So no slot is ever spent on
+waiting for a lock.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ class Locks:
         queue = self._queues.setdefault(entry.lock, OrderedDict())
         queue[entry] = None
         return len(queue) == 1
+
+    def has(self, entry: Entry) -> bool:
+        """Whether a job holds its lock, or queues for it."""
+        return entry.lock is not None and entry in self._queues.get(entry.lock, ())
 
     def leave(self, entry: Entry) -> Entry | None:
         """The job has ended: give back its lock, or its place in the queue; who holds the lock by that."""

@@ -355,12 +355,17 @@ class Scheduler:
             self.queues.rest(entry.group)
 
     def again(self, entry: Entry) -> None:
-        """The job is to be tried again at once, ahead of its flow."""
-        self._ready(entry, front=True)
+        """The job is to be tried again at once, ahead of its flow; if it gave its lock back, with that."""
+        if entry.lock is None or self._locks.has(entry) or self._locks.take(entry):
+            self._ready(entry, front=True)
+        else:
+            self._move(entry, BLOCKED)
 
-    def suspend(self, entry: Entry) -> None:
-        """The job rests, holding nothing, until `again`."""
+    def suspend(self, entry: Entry, *, keeps_lock: bool = True) -> None:
+        """The job rests, holding nothing but perhaps its lock, until `again`."""
         self._move(entry, SUSPENDED)
+        if not keeps_lock:
+            self._leave_lock(entry)
         if entry.group is not None:
             self.queues.rest(entry.group)
 
@@ -390,8 +395,7 @@ class Scheduler:
             self._move(node, ENDED)
             self.unfinished -= 1
             node.lane.unfinished -= 1
-            if node.lock is not None and (holder := self._locks.leave(node)) is not None:
-                self._ready(holder)
+            self._leave_lock(node)
         else:
             self.unfinished_groups -= 1
             if node.timer is not None:
@@ -400,6 +404,11 @@ class Scheduler:
             if node.warmth is not None and node.warmth.sharing is not None and node.cap is not None:
                 node.warmth.sharing.leave(node.cap)
             self.queues.close_group(node)
+
+    def _leave_lock(self, entry: Entry) -> None:
+        """Give back its lock, if it has one; the next may have it."""
+        if entry.lock is not None and (holder := self._locks.leave(entry)) is not None:
+            self._ready(holder)
 
     def _leave_group(self, entry: Entry, ended: list[Node], now: float) -> None:
         group = entry.group

@@ -104,7 +104,7 @@ def test_a_job_that_is_more_than_a_limit_ever_lets_through_fails_at_once(
     error = failure(tokens(1500, 200), limits={"m": limits})
     assert (error.limit, error.needed) == (on, needed)
     assert str(error).startswith(f"it needs {needed} of {on}, which never has more than ")
-    assert str(error).endswith("raise the limit, or make the job smaller")
+    assert str(error).endswith("raise that, or make the job smaller")
 
 
 def test_a_job_is_too_much_by_the_part_that_is_known_of_it() -> None:

@@ -93,7 +93,7 @@ def test_a_budget_says_whose_it_is() -> None:
         budget=Budget(tokens=100, name="share", by="tenant"),
         said={"metadata": {"tenant": "acme"}},
     )
-    assert reason == WaitReason("budget", "the share of tenant acme (tokens)")
+    assert reason == WaitReason("budget", "the budget 'share' of tenant acme (tokens)")
 
 
 def test_a_job_that_waits_for_what_runs_may_give_back_of_a_budget_waits_for_the_budget() -> None:

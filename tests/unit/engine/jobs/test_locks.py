@@ -185,3 +185,54 @@ def test_a_lock_is_a_text() -> None:
 
     with pytest.raises(TypeError, match="lock must be a text"):
         asyncio.run(main())
+
+
+def test_a_lock_may_be_given_back_for_as_long_as_its_job_waits_for_an_answer() -> None:
+    work = Work()
+
+    async def asks(ctx: JobContext) -> object:
+        if ctx.job.reply is None:
+            return Suspend("sure?")
+        await asyncio.sleep(1)
+        return ctx.job.reply
+
+    async def main() -> None:
+        async with Engine(work, lock_held_while_suspended=False) as engine:
+            asking = await engine.submit(asks, name="asking", lock="user:7")
+            others = [await engine.submit(2, name=f"other {n}", lock="user:7") for n in range(2)]
+            assert (await asking.wait()).status == "suspended"
+            await others[0]
+            await engine.reply(asking.id, "yes")
+            assert asking.waiting is not None
+            assert (asking.waiting.kind, asking.waiting.on) == ("lock", "user:7")
+            late = await engine.submit(2, name="late", lock="user:7")
+            assert await asking == "yes"
+            await late
+
+    VirtualClock().run(main)
+    assert [work.times[name] for name in ("other 1", "asking", "late")] == [(2, 4), (4, 5), (5, 7)]
+
+
+@pytest.mark.parametrize("end", ["cancelled before its turn", "answered at once"])
+def test_a_lock_that_was_given_back_is_lost_by_nobody(end: str) -> None:
+    work = Work()
+
+    async def asks(ctx: JobContext) -> object:
+        return Suspend("sure?") if ctx.job.reply is None else ctx.job.reply
+
+    async def main() -> None:
+        async with Engine(work, lock_held_while_suspended=False) as engine:
+            asking = await engine.submit(asks, name="asking", lock="user:7")
+            await asking.wait()
+            other = await engine.submit(2, name="other", lock="user:7")
+            if end == "answered at once":
+                await other
+            await engine.reply(asking.id, "yes")
+            if end != "answered at once":
+                asking.cancel("no")
+            last = await engine.submit(2, name="last", lock="user:7")
+            await last
+            assert asking.status == ("succeeded" if end == "answered at once" else "cancelled")
+
+    VirtualClock().run(main)
+    assert work.times["last"][1] == 4
