@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ._lanes import LaneState
     from ._pools import Pool
 
-__all__ = ["Branch"]
+__all__ = ["Branch", "offer_group"]
 
 
 class Branch:
@@ -177,12 +177,6 @@ class Branch:
         if place is not None:
             place.settle(anew=True)
 
-    def offer_group(self, group: GroupState) -> None:
-        """Put the flows of a group where they belong now."""
-        self.offer(group.flow)
-        if group.returning is not None:
-            self.offer(group.returning)
-
     def choose(self, places: bool) -> Standing:
         """What has its turn, where something may run. `places`: another group may become active."""
         flow = self.open.first()
@@ -192,6 +186,16 @@ class Branch:
         if (-other.level.priority, other.turn) < (-flow.level.priority, flow.turn):
             return other
         return flow
+
+
+def offer_group(group: GroupState) -> tuple[Branch, ...]:
+    """Put the flows of a group where they belong now; the branches that they stand in."""
+    own, returning = group.flow.branch, group.returning
+    own.offer(group.flow)
+    if returning is None:
+        return (own,)
+    returning.branch.offer(returning)
+    return (own, returning.branch)
 
 
 def _cold_turn(flow: Flow) -> tuple[float, bool, float]:

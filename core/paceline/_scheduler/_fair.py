@@ -15,14 +15,14 @@ the end; and a lane that was away comes back at the level of the last dispatch, 
 
 from __future__ import annotations
 
-from ._branches import Branch
+from ._branches import Branch, offer_group
 from ._entries import READY, RETURNING, Cap, Entry, GroupState
 from ._flows import FIRST, Flow
 from ._gates import Block, amount_of
 from ._lanes import LaneState
 from ._passing import admit
 from ._places import Place
-from ._pools import Pools
+from ._pools import Pool, Pools
 from ._timers import Timers
 
 __all__ = ["FairQueues"]
@@ -65,7 +65,7 @@ class FairQueues:
     def push(self, entry: Entry, *, front: bool = False) -> None:
         """Queue a job whose state is READY or RETURNING; `front`: before those of its flow."""
         lane = entry.lane
-        branch = lane.branch(entry.pool or self.pools.plain)
+        branch = lane.branch(self.pool_of(entry))
         flow = branch.flow_of(entry)
         lane.ready += 1
         self.ready += 1
@@ -82,7 +82,12 @@ class FairQueues:
             if branch.seat is not branch.pool.warm.branches:
                 self._offer(branch)
         if branch.pool.block is not None and (front or flow.ready == 1):
-            self.pools.look_again(branch.pool, at_once=entry.state is RETURNING)
+            self.pools.look_again(branch.pool)
+
+    def pool_of(self, entry: Entry) -> Pool:
+        """Where a job queues: one that goes on does not stand behind those that have still to reserve."""
+        pool = entry.pool or self.pools.plain
+        return pool.back if entry.state is RETURNING else pool
 
     def _queue_lone(self) -> None:
         """The one ready job is not to go next just because it is the only one.
@@ -161,7 +166,7 @@ class FairQueues:
         self._take(entry, flow, now)
         # A flow or lane that is alone in its queue and may stay there is the first one still.
         if flow.group is not None:
-            branch.offer_group(flow.group)
+            offer_group(flow.group)
         elif not flow.ready or flow.caps or branch.open.live > 1:
             branch.offer(flow)
             if not branch.count:  # its lane has let go of it: nobody else takes it out of its pool
@@ -311,9 +316,7 @@ class FairQueues:
         for cap in freed:
             back.update((place.branch, None) for place in cap.places if place.settle())
             if cap.owner is not None:
-                branch = cap.owner.flow.branch
-                branch.offer_group(cap.owner)
-                back[branch] = None
+                back.update(dict.fromkeys(offer_group(cap.owner)))
         for branch in sorted(back, key=_taken):
             if branch.seat is not branch.pool.warm.branches:
                 self._offer(branch)
@@ -325,9 +328,7 @@ class FairQueues:
             if cap.full:
                 touched.update((place.branch, None) for place in cap.places if place.settle())
                 if cap.owner is not None and cap.owner is not flow.group:
-                    branch = cap.owner.flow.branch
-                    branch.offer_group(cap.owner)
-                    touched[branch] = None
+                    touched.update(dict.fromkeys(offer_group(cap.owner)))
         for branch in touched:
             if not branch.open.live:
                 self._offer(branch)
@@ -344,10 +345,9 @@ class FairQueues:
 
     def reopen(self, group: GroupState) -> None:
         """Its jobs may start again, or other numbers of them at once."""
-        branch = group.flow.branch
-        branch.offer_group(group)
-        if branch.seat is not branch.pool.warm.branches or not branch.open:
-            self._offer(branch)
+        for branch in offer_group(group):
+            if branch.seat is not branch.pool.warm.branches or not branch.open:
+                self._offer(branch)
 
     # Costs.
 

@@ -153,12 +153,12 @@ class Gatekeeper:
         for gate in give_back(entry, held, now):
             self._queues.pools.stir(gate)
 
-    @staticmethod
-    def told(entry: Entry, limits: RateLimits, now: float) -> None:
-        """What a response said of its provider's limits."""
+    def told(self, entry: Entry, limits: RateLimits, now: float) -> None:
+        """What a response said of its provider's limits: who waits for them may wait until another time."""
         for gate in () if entry.pool is None else entry.pool.gates:
             if gate.provider:
                 hear(gate, limits, now)
+                self._queues.pools.stir(gate)
 
 
 def _said(demand: Cost | None) -> float:

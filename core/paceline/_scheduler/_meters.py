@@ -142,7 +142,11 @@ class Rate(Meter):
     def when(self, amount: float, now: float) -> float:
         self.refill(now)
         missing = min(amount, self.size) - self.level
-        return now if missing <= self.size * _GRAIN else now + missing / self._rate
+        if missing <= self.size * _GRAIN:
+            return now
+        wait = missing / self._rate
+        # A rate that was lowered grows again: then it may be there sooner.
+        return now + (wait if self._rate >= self._told else min(wait, _STAYS))
 
     def leaves(self, amount: float, kept: Earmark, now: float) -> bool:
         by_then = self.level - amount + max(0.0, kept.when - now) * self._rate

@@ -54,6 +54,7 @@ class Pool:
 
     __slots__ = (
         "__weakref__",
+        "_back",
         "base",
         "block",
         "cold",
@@ -76,6 +77,7 @@ class Pool:
 
     def __init__(self, gates: tuple[Gate, ...]) -> None:
         self.gates: tuple[Gate, ...] = gates
+        self._back: Pool | None = None
         self.warm: Side = Side(self)
         self.cold: Side = Side(self)
         self.offset: float = 0.0
@@ -112,6 +114,16 @@ class Pool:
         """Its place in the fair order."""
         key = min(self.warm.key, self.cold.key)
         return key if self.line is None else key + self.line.lift - self.base
+
+    @property
+    def back(self) -> Pool:
+        """Where jobs stand that go on after they waited for their own: they need room, and nothing else."""
+        if not self.gates:
+            return self
+        if self._back is None:
+            self._back = Pool(self.gates)
+            self._back._back = self._back
+        return self._back
 
     @property
     def ahead(self) -> Branch | None:

@@ -307,7 +307,7 @@ class Scheduler:
         self._move(entry, IDLE)
 
     def _withdraw(self, entry: Entry, state: State) -> None:
-        flow = entry.lane.branch(entry.pool or self.queues.pools.plain).flow_of(entry)
+        flow = entry.lane.branch(self.queues.pool_of(entry)).flow_of(entry)
         self._move(entry, state)
         self.queues.withdraw(entry, flow)
 

@@ -51,6 +51,7 @@ def settle(
     if refused and failure is not None:
         waiting = _refuse(gates, held, failure, now)
         notes += [Note("rate_limited", gate, gate.hold) for gate in waiting]
+        changed.update(dict.fromkeys(waiting))  # by another rate, who waits for it waits until another time
     return list(changed), notes
 
 

@@ -164,8 +164,8 @@ def _why_queued(entry: Entry, queues: FairQueues) -> WaitReason:
         if cap.full:
             own = group is not None and cap is group.cap
             return WaitReason("group_in_flight" if own else "max_running", cap.label)
-    if entry.pool is not None and entry.pool.block is not None:
-        return _why_shut(entry.pool.block)
+    if (block := queues.pool_of(entry).block) is not None:
+        return _why_shut(block)
     if group is not None:
         needs_place = not (group.active or group.exempt or entry.state is RETURNING)
         if needs_place and not queues.places_free(lane):

@@ -362,11 +362,11 @@ class Road:
         assert queues.used == running
         if running == queues.slots:
             return
-        by_pool: dict[Pool | None, list[Entry]] = {}
+        by_pool: dict[Pool, list[Entry]] = {}
         for entry in self.able():
-            by_pool.setdefault(entry.pool, []).append(entry)
-        assert None not in by_pool, "a job without gates could run"
-        heads = {pool: self.head(pool, by_pool[pool]) for pool in by_pool if pool is not None}
+            by_pool.setdefault(queues.pool_of(entry), []).append(entry)
+        assert queues.pools.plain not in by_pool, "a job without gates could run"
+        heads = {pool: self.head(pool, able) for pool, able in by_pool.items()}
         for pool, head in heads.items():
             assert head in by_pool[pool], f"{head} is first in its pool, and could not start"
             if self.slowed(pool) or self.guessed_less(pool, head):
