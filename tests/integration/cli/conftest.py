@@ -16,7 +16,7 @@ from paceline_integrations.cli._app import call
 
 MODULE = '''
 import asyncio
-from paceline import Suspend, Usage, current_job
+from paceline import Cost, Suspend, Usage, current_job
 
 print("imported")
 
@@ -43,7 +43,15 @@ class Late:
         await asyncio.sleep(0.2 / self.seen)
         return job.payload
 
+class Counting:
+    """Knows beforehand what it needs."""
+    def estimate(self, job):
+        return Cost(input_tokens=100, output_tokens=7)
+    async def execute(self, job, ctx):
+        return job.payload
+
 late = Late()
+counting = Counting()
 mistake = 42
 tries = []
 

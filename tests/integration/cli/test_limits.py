@@ -99,8 +99,7 @@ def test_without_limits_what_the_provider_asks_for_is_waited_for(session: Sessio
     write([group(f"g{n}", 5) for n in range(4)])
     ended, stats = session.run("--retries", "9", rpm=1200, burst=0.005)
     assert ended.code == 0
-    assert stats.rejected > 0
-    assert "gpt-5 has asked to wait" in ended.out
+    assert 0 < stats.rejected < 12, "what it says of its limits is kept from then on"
 
 
 def test_tokens_that_are_cached_count_as_the_provider_counts_them(session: Session, write: Write) -> None:
@@ -260,7 +259,7 @@ def test_the_report_as_json_stands_alone(paceline: Call, write: Write) -> None:
 def test_a_job_that_a_limit_never_lets_through_fails_at_once(paceline: Call, write: Write) -> None:
     write([group("g", 0)])
     ended = paceline(
-        "run", "groups.jsonl", "--executor", "jobs:echo", "--out", "r.jsonl", "--limits", "input=10"
+        "run", "groups.jsonl", "--executor", "jobs:counting", "--out", "r.jsonl", "--limits", "input=10"
     )
     assert ended.code == 1
     assert "paceline.LimitExceeded: it needs " in ended.out

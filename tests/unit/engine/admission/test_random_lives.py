@@ -24,6 +24,7 @@ from paceline import (
     RetryPolicy,
     Usage,
 )
+from paceline._limits import OnExhausted
 from paceline.testing import VirtualClock
 
 from ._providers import Broken, Call, Model, Refused
@@ -74,7 +75,7 @@ class Life:
                 )
             )
         if self.dice.random() < 0.4:
-            exhausted = pick(["pause", "fail"])
+            exhausted: OnExhausted = pick(["pause", "fail"])
             found.append(
                 Budget(tokens=400, by="t", on_exhausted=exhausted, name="b", period=pick([None, 20]))
             )
