@@ -179,7 +179,7 @@ class _Count:
         if content is not None:
             parts = [content, getattr(value, "tool_calls", None)]
             return _MESSAGE + self._several(parts, depth)
-        if hasattr(type(value), "__pydantic_fields__"):
+        if hasattr(type(value), "model_fields"):
             return self._several(list(vars(value).values()), depth)
         return 0.0
 
