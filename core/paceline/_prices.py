@@ -4,12 +4,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from os import PathLike
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._checks import number
-from ._tables import read_table, refuse_unknown
 from ._usage import Usage
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Price", "load_prices", "price_of"]
 
@@ -94,12 +95,18 @@ def load_prices(path: str | PathLike[str]) -> dict[str, Price]:
         OSError: if the file cannot be read.
         ValueError: if it is not such a table; the message names the file, the model and the remedy.
     """
+    from pathlib import Path  # it takes as long to load as much of this package, and few read a table
+
+    from ._tables import read_table
+
     where = Path(path)
     return {model: _price(where, model, entry) for model, entry in read_table(where, "a model").items()}
 
 
-def _price(path: Path, model: str, entry: dict[str, Any]) -> Price:
+def _price(path: "Path", model: str, entry: dict[str, Any]) -> Price:
     known = tuple(field.name for field in fields(Price))
+    from ._tables import refuse_unknown
+
     refuse_unknown(path, model, entry, known)
     missing = [name for name in ("input", "output") if name not in entry]
     if missing:
