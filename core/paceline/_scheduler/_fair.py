@@ -3,14 +3,14 @@
 All of it is one structure. A lane stands among those of its pool (`_pools.py`) while one of its jobs there
 could use a slot at once, among the cold ones while all that it has are groups that need another place among
 the active ones than those it has, and in neither while it has nothing, is at its cap, or all that it has is
-at other caps. Caps that jobs share
-across lanes (`Cap`) take the places of their flows out of the lanes while they are full, and put them back
-(`_places.py`): what stands in a queue here may run, so that no choice ever has to be made twice. Lanes that
-come back to the same cap together do so in the order in which they last had room under one: none starves
-there. A lane without an active group takes a place from another when its turn comes: lanes never wait for
-each other's groups. The bound of the fairness promise follows from three rules: the lane that has been
-charged least (per weight) goes first; a reservation is charged at dispatch and corrected to the real cost at
-the end; and a lane that was away comes back at the level of the last dispatch, which never falls.
+at other caps. Caps that jobs share across lanes (`Cap`) take the places of their flows out of the lanes while
+they are full, and put them back (`_places.py`): what stands in a queue here may run, so that no choice ever
+has to be made twice. Lanes that come back to the same cap together do so in the order in which they last had
+room under one: none starves there. A lane without an active group takes a place from another when its turn
+comes: lanes never wait for each other's groups. The bound of the fairness promise follows from three rules:
+the lane that has been charged least (per weight) goes first; a reservation is charged at dispatch and
+corrected to the real cost at the end; and a lane that was away comes back at the level of the last dispatch,
+which never falls.
 """
 
 from __future__ import annotations

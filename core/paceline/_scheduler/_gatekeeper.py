@@ -127,7 +127,15 @@ class Gatekeeper:
         return block.meter is not None and block.amount <= block.meter.level
 
     def give_up(self, entry: Entry, held: Reservation, now: float, *, broken: bool = False) -> None:
-        """It may never end: if a circuit waits for what it says, another tries. Out of time is broken."""
+        """It may never end: nobody is to wait for what it would say. Out of time is broken."""
+        self._look_elsewhere(entry, held, now, broken=broken)
+        for gate, meter, _ in held.items:
+            if isinstance(meter, Allowance) and not meter.known:
+                meter.known = True  # the one that went alone will not tell: others go by what is expected
+                self._queues.pools.stir(gate)
+
+    def _look_elsewhere(self, entry: Entry, held: Reservation, now: float, *, broken: bool = False) -> None:
+        """If a circuit waits for what it says, another tries."""
         for gate in () if entry.pool is None else entry.pool.gates:
             breaker = gate.breaker
             if breaker is None:
@@ -142,7 +150,7 @@ class Gatekeeper:
         """It waits for jobs of its own, which are not to wait for what it holds."""
         held = entry.reserved
         if held is not None:
-            self.give_up(entry, held, 0.0)
+            self._look_elsewhere(entry, held, 0.0)
             held.park(so=True)
             for gate, meter, _ in held.items:
                 if isinstance(meter, Allowance):

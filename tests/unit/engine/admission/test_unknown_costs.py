@@ -46,6 +46,27 @@ def test_where_nothing_is_known_of_a_budget_the_first_job_goes_alone() -> None:
     VirtualClock().run(main)
 
 
+def test_a_first_job_that_is_given_up_and_never_ends_does_not_keep_all_others_from_the_budget() -> None:
+    async def stubborn(what: str) -> None:
+        while what == "first":
+            try:
+                await asyncio.sleep(1000)
+            except asyncio.CancelledError:
+                if now() > 100:
+                    raise
+
+    async def main() -> None:
+        async with Engine(stubborn, slots=4, budget=Budget(tokens=1000), grace=1.0) as engine:
+            first = await engine.submit("first", timeout=5.0)
+            others = [await engine.submit("other") for _ in range(3)]
+            assert not (await first.wait()).ok
+            for other in others:
+                await other
+            assert now() == 5.0
+
+    VirtualClock().run(main)
+
+
 def test_a_model_without_a_price_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         async with Engine(costs, budget=Budget(money=1.0), prices={"other": Price(1.0, 1.0)}) as engine:
