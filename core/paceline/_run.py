@@ -8,7 +8,6 @@ Nothing here waits. What is async (awaiting handles, draining) waits for callbac
 from __future__ import annotations
 
 import asyncio
-import math
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -28,9 +27,9 @@ from ._live import CURRENT, LiveAttempt
 from ._loop import LoopHooks, hooks
 from ._parking import free_waits, resume
 from ._record import GroupRecord, Record
-from ._refusals import refuse, say_paused
+from ._refusals import look_at_gates
 from ._room import Room
-from ._scheduler import Gate, Leftover, Scheduler
+from ._scheduler import Leftover, Scheduler
 from ._settings import Settings
 from ._settling import Settling
 from ._stopping import cancel_children
@@ -123,28 +122,13 @@ class Run:
                     self.attempts.start(record)
             if not (scheduler.gates.refused or scheduler.gates.notes):
                 break
-            self._look_at_gates()
+            look_at_gates(self)
         if scheduler.timers or self._timer is not None:
             self._set_timer()
         if self.room.queued:
             self.room.make()
         if self.on_idle is not None:
             self.on_idle()
-
-    def _look_at_gates(self) -> None:
-        """Take in what the scheduler says of limits and budgets."""
-        gates = self.scheduler.gates
-        notes, gates.notes = gates.notes, []
-        for note in notes:
-            if note.kind == "budget_exhausted" and note.until == math.inf and isinstance(note.at, Gate):
-                say_paused(note.at)
-        if self.history is not None:
-            for note in notes:
-                self.history.noted(note, self.hooks.wall)
-        refused, gates.refused = gates.refused, []
-        for entry, block in refused:
-            if entry.status is None:
-                refuse(self, cast("Record", entry), block)
 
     def _start_slotless(self, record: Record) -> None:
         """Look at the condition of a job, if it has one; a body then starts, another queues for a slot."""

@@ -16,6 +16,7 @@ which never falls.
 from __future__ import annotations
 
 from ._branches import Branch, offer_group
+from ._caps import changed, fill, vacate
 from ._entries import READY, RETURNING, Cap, Entry, GroupState
 from ._flows import FIRST, Flow
 from ._gates import Block, amount_of
@@ -172,7 +173,9 @@ class FairQueues:
             if not branch.count:  # its lane has let go of it: nobody else takes it out of its pool
                 self._offer(branch)
         if flow.caps:
-            self._fill(flow)
+            for other in fill(flow):
+                if not other.open.live:
+                    self._offer(other)
         alone = branch.seat is branch.pool.warm.branches and self.pools.only(branch)
         if not (alone and branch.open.live and lane.capacity is None):
             self._offer_lane(lane)
@@ -301,42 +304,17 @@ class FairQueues:
         lane = entry.lane
         lane.used -= 1
         if entry.caps:
-            self._make_room(entry)
+            for branch in vacate(entry):
+                if branch.seat is not branch.pool.warm.branches:
+                    self._offer(branch)
         if lane.ready and lane.capacity is not None:
             for branch in lane.branches.values():
                 if branch.seat is not branch.pool.warm.branches:
                     self._offer(branch)
 
-    def _make_room(self, entry: Entry) -> None:
-        """Give back its places under its caps; where they were full, others come back."""
-        freed = [cap for cap in entry.caps if cap.full]
-        for cap in entry.caps:
-            cap.used -= 1
-        back: dict[Branch, None] = {}
-        for cap in freed:
-            back.update((place.branch, None) for place in cap.places if place.settle())
-            if cap.owner is not None:
-                back.update(dict.fromkeys(offer_group(cap.owner)))
-        for branch in sorted(back, key=_taken):
-            if branch.seat is not branch.pool.warm.branches:
-                self._offer(branch)
-
-    def _fill(self, flow: Flow) -> None:
-        """It took room under its caps: where they are full now, what else is under them waits."""
-        touched: dict[Branch, None] = {}
-        for cap in flow.caps:
-            if cap.full:
-                touched.update((place.branch, None) for place in cap.places if place.settle())
-                if cap.owner is not None and cap.owner is not flow.group:
-                    touched.update(dict.fromkeys(offer_group(cap.owner)))
-        for branch in touched:
-            if not branch.open.live:
-                self._offer(branch)
-
     def resized(self, cap: Cap) -> None:
         """A cap has another capacity: what is under it waits, or goes on."""
-        touched = {place.branch: None for place in cap.places if place.settle()}
-        for branch in sorted(touched, key=_taken):
+        for branch in changed(cap):
             if branch.seat is not branch.pool.warm.branches or not branch.open:
                 self._offer(branch)
         if cap.owner is not None:
@@ -442,10 +420,6 @@ class FairQueues:
                     lift = 0.0
                 branch.shift = max(lift, level - lane.service) - pool.offset
         branch.openings = self._openings
-
-
-def _taken(branch: Branch) -> int:
-    return branch.taken
 
 
 def _priority(branch: Branch) -> float:
