@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from contextlib import aclosing
 from typing import Any, cast, final
 
-from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.callbacks.base import BaseCallbackManager
 from langchain_core.runnables import Runnable, RunnableConfig
-from langchain_core.runnables.config import merge_configs, var_child_runnable_config
 
 from paceline import Cost, Failure, Job, JobContext
+from paceline_adapters._langchain_core import StreamWatch, Watch, classify, close_streams, run_config
 
 from ._composition import has_model, prepared
-from ._failures import classify
 from ._forecast import forecast, model_names
-from ._streaming import Output, close_streams, latest_of
-from ._watch import StreamWatch, Watch
+from ._streaming import Output, latest_of
 
 __all__ = ["RunnableExecutor", "adapt"]
 
@@ -86,7 +81,7 @@ class RunnableExecutor:
         """
         streaming = ctx.streaming
         watch = (StreamWatch if streaming else Watch)(ctx, self._only_model)
-        config = self._merged(job, ctx, watch)
+        config = run_config(job, ctx, watch, self._config)
         try:
             if streaming:
                 return await self._stream(job, ctx, watch, config)
@@ -139,63 +134,8 @@ class RunnableExecutor:
                 chosen.update(cast("Mapping[str, Any]", config).get("configurable") or {})
         return RunnableConfig(configurable=chosen)
 
-    def _merged(self, job: Job, ctx: JobContext, watch: Watch) -> RunnableConfig:
-        given = cast("RunnableConfig | None", job.config)
-        if given is not None and not isinstance(cast("object", given), Mapping):
-            raise TypeError(
-                f"job {job.name!r}: config= must be a RunnableConfig (a mapping), not {type(given).__name__}"
-            )
-        own = RunnableConfig(callbacks=[watch], metadata=_metadata(job, ctx), run_id=_run_id(job, ctx))
-        # merge_configs would mix the submitter's run into each of them, and again into their sum.
-        outer = var_child_runnable_config.get()
-        token = var_child_runnable_config.set(None)
-        try:
-            return merge_configs(_without_watches(outer), self._config, given, own)
-        finally:
-            var_child_runnable_config.reset(token)
-
 
 def _emit(ctx: JobContext, chunks: list[object]) -> None:
     for chunk in chunks:
         ctx.emit(chunk)
     chunks.clear()
-
-
-def _run_id(job: Job, ctx: JobContext) -> uuid.UUID:
-    """The run's id: as given for the first attempt, else made from what names the attempt."""
-    config: Mapping[str, Any] = job.config or {}
-    given = config.get("run_id")
-    if given is not None and ctx.attempt == 1:
-        return uuid.UUID(str(given))
-    return uuid.uuid5(uuid.NAMESPACE_URL, f"paceline:{given or job.id}/{ctx.attempt}")
-
-
-def _metadata(job: Job, ctx: JobContext) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "paceline.run.id": ctx.run_id,
-        "paceline.job.id": job.id,
-        "paceline.job.name": job.name,
-        "paceline.attempt": ctx.attempt,
-        "paceline.lane": job.lane,
-    }
-    if job.group is not None:
-        found["paceline.group.id"] = job.group
-        found["paceline.role"] = job.role
-    return found
-
-
-def _without_watches(outer: RunnableConfig | None) -> RunnableConfig | None:
-    """The submitter's config, without the watch of the job that it may be: each counts its own calls."""
-    callbacks = None if outer is None else outer.get("callbacks")
-    if outer is None or callbacks is None:
-        return outer
-    if isinstance(callbacks, BaseCallbackManager):
-        callbacks = callbacks.copy()
-        callbacks.handlers = _others(callbacks.handlers)
-        callbacks.inheritable_handlers = _others(callbacks.inheritable_handlers)
-        return {**outer, "callbacks": callbacks}
-    return {**outer, "callbacks": _others(callbacks)}
-
-
-def _others(handlers: list[BaseCallbackHandler]) -> list[BaseCallbackHandler]:
-    return [handler for handler in handlers if not isinstance(handler, Watch)]

@@ -1,9 +1,8 @@
-"""From the chunks of a stream to its output, and closing what an error left open."""
+"""From the chunks of a stream to its output."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeAlias, cast
 
 from langchain_core.messages import BaseMessageChunk, message_chunk_to_message
@@ -18,7 +17,7 @@ from langchain_core.runnables.base import RunnableBindingBase
 
 from ._composition import WholeAnswer
 
-__all__ = ["Latest", "Output", "close_streams", "latest_of"]
+__all__ = ["Latest", "Output", "latest_of"]
 
 Latest: TypeAlias = "bool | Mapping[str, Latest]"
 """Whether a chunk is all so far, so that the latest one replaces the others; or for which keys."""
@@ -84,24 +83,3 @@ def _settled(value: Any) -> Any:
     if isinstance(kind, dict):
         return {key: _settled(each) for key, each in value.items()}
     return value
-
-
-async def close_streams(error: BaseException) -> None:
-    """Close the streams of LangChain's that an error has left suspended.
-
-    When a later part of a chain raises, the generators before it, and so the model's open response, live as
-    long as the error's traceback refers to them: as long as somebody keeps the job's result.
-    """
-    traceback = error.__traceback__
-    while traceback is not None:
-        for value in tuple(traceback.tb_frame.f_locals.values()):
-            if inspect.isasyncgen(value) and _is_suspended(value):
-                await value.aclose()
-        traceback = traceback.tb_next
-
-
-def _is_suspended(stream: AsyncGenerator[Any, Any]) -> bool:
-    frame = cast("Any", stream).ag_frame
-    if frame is None or cast("Any", stream).ag_running:
-        return False
-    return str(frame.f_globals.get("__name__", "")).startswith("langchain_core.")

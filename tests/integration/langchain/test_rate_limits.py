@@ -31,7 +31,7 @@ from paceline import (
     parse_rate_limits,
 )
 from paceline_adapters.langchain import RunnableExecutor
-from paceline_adapters.langchain._watch import usage_of
+from paceline_adapters._langchain_core import usage_of
 from paceline_integrations.simulator import Simulator
 
 T = TypeVar("T")
