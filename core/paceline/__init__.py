@@ -8,6 +8,7 @@ from ._costs import CostUnit as CostUnit
 from ._crossing import JobFuture as JobFuture
 from ._engine import Engine as Engine
 from ._errors import (
+    AnswerTimeout as AnswerTimeout,
     AttemptTimeout as AttemptTimeout,
     BudgetExhausted as BudgetExhausted,
     BuildError as BuildError,
@@ -37,13 +38,15 @@ from ._errors import (
 from ._executor import Executor as Executor, ExecutorLike as ExecutorLike, as_executor as as_executor
 from ._groups import Group as Group, OpenGroup as OpenGroup
 from ._handles import Handle as Handle
-from ._http import classify_http as classify_http
+from ._http import classify_error as classify_error, classify_http as classify_http
 from ._job import (
+    NO_DEFAULT as NO_DEFAULT,
     Attempt as Attempt,
     Ended as Ended,
     ErrorInfo as ErrorInfo,
     Job as Job,
     JobResult as JobResult,
+    NoDefault as NoDefault,
     Question as Question,
     Role as Role,
     Status as Status,
@@ -77,7 +80,7 @@ if TYPE_CHECKING:
     from ._graphs._dag import Dag as Dag, dag as dag
     from ._graphs._edge import Edge as Edge, Plan as Plan
     from ._graphs._flow import Flow as Flow, flow as flow
-    from ._graphs._graph_body import OnFailure as OnFailure
+    from ._graphs._graph_body import OnFailure as OnFailure, OnSuspended as OnSuspended
     from ._graphs._registry import Registry as Registry
     from ._graphs._runs import GraphRun as GraphRun
     from ._graphs._steps import (
@@ -127,10 +130,13 @@ if TYPE_CHECKING:
         LaneSnapshot as LaneSnapshot,
         Snapshot as Snapshot,
     )
+    from ._span import Span as Span
 
 __all__ = [
+    "NO_DEFAULT",
     "STATUS_MARKS",
     "AbandonedAttempt",
+    "AnswerTimeout",
     "Attempt",
     "AttemptReport",
     "AttemptTimeout",
@@ -198,9 +204,11 @@ __all__ = [
     "Middleware",
     "NameTaken",
     "NoAdapter",
+    "NoDefault",
     "NodeOptions",
     "OnExhausted",
     "OnFailure",
+    "OnSuspended",
     "OpenGroup",
     "PacelineError",
     "Plan",
@@ -227,6 +235,7 @@ __all__ = [
     "Scope",
     "Sink",
     "Snapshot",
+    "Span",
     "Status",
     "Stream",
     "StreamLagged",
@@ -243,6 +252,7 @@ __all__ = [
     "WrongLoop",
     "as_completed",
     "as_executor",
+    "classify_error",
     "classify_http",
     "current_job",
     "dag",
@@ -285,6 +295,7 @@ _LATER = {
     "MemorySink": "_sinks",
     "NodeOptions": "_graphs._steps",
     "OnFailure": "_graphs._graph_body",
+    "OnSuspended": "_graphs._graph_body",
     "Plan": "_graphs._edge",
     "PrefixCache": "_prefix_cache",
     "Price": "_prices",
@@ -300,6 +311,7 @@ _LATER = {
     "SavingsTotals": "_savings",
     "Sink": "_sinks",
     "Snapshot": "_snapshot",
+    "Span": "_span",
     "Task": "_graphs._tasks",
     "TaskOptions": "_graphs._steps",
     "TaskReport": "_report_parts",

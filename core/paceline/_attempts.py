@@ -219,6 +219,12 @@ class Attempts:
             if self._run.history is not None:
                 self._run.history.progress(live, message, fraction)
 
+    def checkpoint(self, live: LiveAttempt, state: object) -> None:
+        """What a later attempt is to go on from."""
+        if live.live:
+            live.active_at = self._loop.time()
+            live.record.job = replace(live.record.job, state=state, reply=None)
+
     def add_usage(self, live: LiveAttempt, usage: Usage) -> None:
         """One provider call's usage; it counts even when the attempt was given up."""
         if usage.requests is None:

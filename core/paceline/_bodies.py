@@ -13,8 +13,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from ._errors import EngineNotOpen
-from ._job import Question
+from ._asking import take
+from ._errors import AnswerTimeout, EngineNotOpen
+from ._job import NO_DEFAULT, Question
 from ._middleware import Scope
 from ._parking import body_moves, come_back, wait
 from ._resting import Watch, nothing_goes_on
@@ -67,6 +68,8 @@ class Body(ABC):
     kind: BodyKind
     max_running: int | None = None
     """How many jobs below it run at once, where the job itself does not say."""
+    waits_for_answers: bool = False
+    """Whether nothing more of it starts while a job below it is suspended."""
     watchers: list[Callable[[Record], object]] | None = None
     """Told of each job below it that comes to rest, in the run for a report that this body was made for."""
 
@@ -175,8 +178,8 @@ class LiveBody(ABC):
             below.extend(record.children or ())
         return sorted(found, key=lambda record: record.number)
 
-    async def ask(self, question: object, schema: object) -> Any:
-        """Rest with a question until it is answered."""
+    async def ask(self, question: object, schema: object, timeout: float | None, default: object) -> Any:
+        """Rest with a question until it is answered, or the time for that is over."""
         live, record, run = self.live, self.record, self.live.run
         run.check("ctx.ask")
         if not live.live:
@@ -185,13 +188,19 @@ class LiveBody(ABC):
         asked = Question(str(self._questions), question, schema)
         answer = self.asked[asked.id] = run.loop.create_future()
         record.questions = (*record.questions, asked)
-        record.answers = {}
+        clock: asyncio.TimerHandle | None = None
+        if timeout is not None:
+            clock = run.loop.call_later(
+                timeout, self._out_of_time, asked, timeout, default, context=run.context
+            )
         if run.history is not None:
             run.history.suspended(record)
         body_moves(run, live)
         try:
             return await answer
         finally:
+            if clock is not None:
+                clock.cancel()
             given_up = self.asked.pop(asked.id, None) is not None  # a timeout around it, say
             if (
                 given_up
@@ -207,3 +216,18 @@ class LiveBody(ABC):
         if not future.done():
             future.set_result(answer)
         body_moves(self.live.run, self.live)
+
+    def _out_of_time(self, asked: Question, seconds: float, default: object) -> None:
+        if asked.id not in self.asked or not self.live.live:
+            return
+        record, run = self.record, self.live.run
+        if default is not NO_DEFAULT:
+            take(run, record, asked, default)
+            return
+        record.questions = tuple(each for each in record.questions if each.id != asked.id)
+        future = self.asked.pop(asked.id)
+        if not future.done():
+            future.set_exception(
+                AnswerTimeout(f"no answer within {seconds:g} s to question {asked.id!r}", seconds)
+            )
+        body_moves(run, self.live)

@@ -89,7 +89,7 @@ async def finish(run: Run, scope: Scope, error: BaseException | None) -> None:
     run.closed = True
     run.attempts.close()
     for record in run.records.values():  # suspended, and to stay so
-        record.stop_clock()
+        record.stop_clocks()
     await _end_tasks(run)
     await _close_sinks(run)
 
@@ -109,8 +109,8 @@ async def _end_tasks(run: Run) -> None:
 
 
 async def _grace(run: Run) -> None:
-    if run.attempts.abandoned:
-        await _until(run, lambda: not run.attempts.abandoned, run.settings.grace)
+    if run.attempts.abandoned or run.discards:
+        await _until(run, lambda: not run.attempts.abandoned and not run.discards, run.settings.grace)
 
 
 async def _until(run: Run, is_so: Callable[[], bool], timeout: float | None = None) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import threading
 from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, final
 
+from ._checks import number
 from ._errors import EngineNotOpen, PacelineError
 from ._handles import Handle
-from ._job import Job, JobResult
+from ._job import NO_DEFAULT, Job, JobResult
 from ._live import CURRENT
 from ._rate_limits import RateLimits, parse_rate_limits
 from ._usage import Usage
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from ._live import LiveAttempt
     from ._options import SubmitOptions
     from ._record import GroupRecord
+    from ._span import Span
 
 __all__ = ["GroupContext", "JobContext", "current_job"]
 
@@ -64,6 +67,19 @@ class GroupContext:
     def share(self, value: Any) -> None:
         """Hand a value to the group's followers (a session, a plan), from the primer, while it still runs."""
         self._group.shared = value
+
+    @property
+    def cache_key(self) -> str:
+        """A short text for a provider to know the group's shared prefix by: a cache key, a session header.
+
+        The same for all jobs of the group, and for a group of the same name in a later run. At most 64
+        printable ASCII characters, as OpenAI's `prompt_cache_key` and HTTP headers take.
+        """
+        name = self._group.label
+        if len(name) <= 64 and name.isascii() and name.isprintable():
+            return name
+        digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()
+        return f"group-{digest[:48]}"
 
 
 @final
@@ -126,6 +142,23 @@ class JobContext:
         if limits is not None:
             self._call(run.attempts.rate_limits, self._live, limits)
 
+    def checkpoint(self, state: Any) -> None:
+        """Keep how far this attempt came: a later attempt at the job finds it as `job.state`.
+
+        It takes the place of what a `Suspend` had saved and of the reply to it, so neither is used twice.
+        """
+        self._call(self._live.run.attempts.checkpoint, self._live, state)
+
+    def trace(self, span: Span) -> None:
+        """Hand on what a framework traces inside the attempt: once as it starts, once when it has ended.
+
+        Middleware hears of it (`on_span`) in the caller's context; an ended span is also an event.
+        """
+        live = self._live
+        live.run.executors.middleware.span(live.job, span)
+        if span.ended is not None and live.run.history is not None:
+            self._call(live.run.history.traced, live, span)
+
     # What it may ask.
 
     @property
@@ -176,21 +209,32 @@ class JobContext:
         options.setdefault("lane", self.job.lane)
         return Handle(await self._live.run.intake.submit(payload, options, self._live))
 
-    async def ask(self, question: Any, *, schema: Any = None) -> Any:
+    async def ask(
+        self,
+        question: Any,
+        *,
+        schema: Any = None,
+        timeout: float | None = None,
+        default: Any = NO_DEFAULT,
+    ) -> Any:
         """Ask a person, in a flow: it rests until `engine.reply(flow_id, answer)`, and goes on with that.
 
-        `schema`: a type that the answer must fit, or a JSON Schema for the form that asks.
+        `schema`: what the answer must fit, a type or a JSON Schema, as in `Suspend`. `timeout`: seconds after
+        which the answer is `default`, if that is given.
 
         Raises:
             PacelineError: outside the body of a flow; a task asks by returning `Suspend`.
+            AnswerTimeout: if there is no answer in time, and no default.
         """
+        if timeout is not None:
+            number("ctx.ask", "timeout", timeout, above=True)
         body = self._live.record.body
         if body is None or body.kind != "flow":
             raise PacelineError(
                 f"ctx.ask works in flows only; job {self.job.name!r} asks by returning "
                 f"Suspend({question!r}, schema={schema!r})"
             )
-        return await body.ask(question, schema)
+        return await body.ask(question, schema, timeout, default)
 
     # The core's own.
 

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, final
 
 from ._admission import limits_by_name
+from ._asking import reply
 from ._checks import count
 from ._closing import abort, drain, finish
 from ._costs import Costs, CostUnit
@@ -24,7 +25,6 @@ from ._mapping import map_payloads
 from ._middleware import Middleware, MiddlewareStack, Scope
 from ._options import GroupOptions, Options, SubmitOptions
 from ._policies import GroupPolicy, Lane, RetryPolicy
-from ._replies import reply
 from ._resources import BudgetHandle, ResourceHandle, budget_handle, resource_handle
 from ._run import Run
 from ._settings import Settings

@@ -9,6 +9,7 @@ PacelineError
  ├── TimeLimitExceeded          why an attempt or a job was ended by its clock
  │    ├── AttemptTimeout        (also a TimeoutError)
  │    ├── IdleTimeout           (also a TimeoutError)
+ │    ├── AnswerTimeout         (also a TimeoutError)
  │    └── DeadlineExceeded      (also a TimeoutError)
  ├── LimitExceeded              a job that needs more than a limit or a budget ever lets through
  ├── BudgetExhausted            too little of a budget is left for a job
@@ -32,6 +33,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 __all__ = [
+    "AnswerTimeout",
     "AttemptTimeout",
     "BudgetExhausted",
     "BuildError",
@@ -93,7 +95,7 @@ class JobSuspended(JobError):
 
 
 class TimeLimitExceeded(PacelineError, TimeoutError):
-    """Base of the three time limits of a job."""
+    """Base of the time limits of a job."""
 
     def __init__(self, message: str, seconds: float) -> None:
         super().__init__(message)
@@ -106,6 +108,10 @@ class AttemptTimeout(TimeLimitExceeded):
 
 class IdleTimeout(TimeLimitExceeded):
     """Raised when an attempt showed no sign of life (emit, progress, usage) for `idle_timeout` seconds."""
+
+
+class AnswerTimeout(TimeLimitExceeded):
+    """Raised when a job had asked something, and not all answers came within the seconds that it gave."""
 
 
 class DeadlineExceeded(TimeLimitExceeded):

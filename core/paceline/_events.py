@@ -39,6 +39,7 @@ __all__ = [
     "PrefixCached",
     "RunEnded",
     "RunStarted",
+    "SpanEnded",
 ]
 
 
@@ -127,7 +128,7 @@ class GroupReleased(_Recorded):
 
     type: Literal["group.released"] = "group.released"
     group: str
-    by: Literal["first_token", "complete", "primer_failure", "no_primer", "warm"]
+    by: Literal["first_token", "complete", "primer_failure", "primer_suspended", "no_primer", "warm"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -258,6 +259,23 @@ class JobProgress(_Recorded):
 
 
 @dataclass(slots=True, kw_only=True)
+class SpanEnded(_Recorded):
+    """A span of a framework inside the attempt has ended. Times are in epoch seconds."""
+
+    type: Literal["span.ended"] = "span.ended"
+    job: str
+    attempt: int
+    span: str
+    name: str
+    kind: str
+    parent: str | None = None
+    started: float
+    ended: float
+    attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    error: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
 class JobChunk(_Recorded):
     """The attempt called `ctx.emit(chunk)`; written only for sinks that ask with `wants_chunks`."""
 
@@ -360,6 +378,7 @@ Event: TypeAlias = (
     | JobSuspended
     | JobReplied
     | JobProgress
+    | SpanEnded
     | JobChunk
     | AttemptAbandoned
     | AttemptGone

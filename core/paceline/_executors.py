@@ -24,7 +24,18 @@ _FINAL = Failure(False)
 class Bound:
     """An executor under the name by which jobs know it, ready to be called."""
 
-    __slots__ = ("__weakref__", "_classify", "body", "estimate", "execute", "given", "name", "resources")
+    __slots__ = (
+        "__weakref__",
+        "_classify",
+        "body",
+        "discard",
+        "estimate",
+        "execute",
+        "given",
+        "lock",
+        "name",
+        "resources",
+    )
 
     def __init__(
         self, name: str, executor: Executor, middleware: MiddlewareStack, given: object = None
@@ -38,6 +49,10 @@ class Bound:
         self._classify = getattr(executor, "classify", None)
         self.estimate: Any = getattr(executor, "estimate", None)
         """What says what a job will use, if the executor can tell."""
+        self.lock: Any = getattr(executor, "lock", None)
+        """What says which lock a job needs, if the executor has any."""
+        self.discard: Any = getattr(executor, "discard", None)
+        """What lets go of the state of a job that was ended while it rested."""
         self.resources: tuple[str, ...] = _resources(name, executor)
         """What its jobs use that a provider may limit: the models that it names, else itself."""
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ._live import LiveAttempt
     from ._record import GroupRecord, Record
     from ._scheduler import LaneState, Note
+    from ._span import Span
 
 __all__ = ["History"]
 
@@ -146,6 +147,24 @@ class History:
         else:
             self.recorder.record(events.LimitReached(limit=limit, why=_WHY[note.kind], until=until))
 
+    def traced(self, live: LiveAttempt, span: Span) -> None:
+        """A framework's own span has ended."""
+        assert span.ended is not None
+        self.recorder.record(
+            events.SpanEnded(
+                job=live.job.id,
+                attempt=live.number,
+                span=span.id,
+                name=span.name,
+                kind=span.kind,
+                parent=span.parent,
+                started=span.started,
+                ended=span.ended,
+                attributes=span.attributes,
+                error=span.error,
+            )
+        )
+
     def group_started(self, group: GroupRecord, parent: str | None) -> None:
         policy = group.policy
         self.recorder.record(
@@ -163,7 +182,7 @@ class History:
     def group_released(
         self,
         group: GroupRecord,
-        by: Literal["first_token", "complete", "primer_failure", "no_primer", "warm"],
+        by: Literal["first_token", "complete", "primer_failure", "primer_suspended", "no_primer", "warm"],
     ) -> None:
         self.recorder.record(events.GroupReleased(group=group.label, by=by))
 

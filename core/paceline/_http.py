@@ -4,15 +4,56 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any, cast
 
 from ._rate_limits import fold, parse_rate_limits, seconds_until
 from ._usage import Failure
 
-__all__ = ["classify_http"]
+__all__ = ["classify_error", "classify_http"]
 
 _RETRYABLE = frozenset({408, 409, 429})
 # A spent quota comes as 429 and stays spent: waiting a second does not help.
 _PERMANENT_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
+
+# By name, for openai, anthropic, gigachat, httpx and httpx2 alike: a request that broke before its status.
+_BROKEN = frozenset(
+    {"APIConnectionError", "APIError", "ModelAPIError", "ModelConnectionError", "TransportError"}
+)
+
+
+def classify_error(error: BaseException, *, now: float | None = None) -> Failure | None:
+    """Say what the error of an HTTP client means, whichever client it is; None if it is nobody's.
+
+    It is read by its shape: `status_code`, `response.headers` and `code`, as openai, anthropic and gigachat
+    name them; and by the names of its classes where the request broke before there was a status. An error
+    with a code and no status was told inside a stream that had begun well. `now` is as for `classify_http`.
+    """
+    status = getattr(error, "status_code", None)
+    if isinstance(status, int) and status >= 400:
+        return classify_http(status, _headers(error), code=_code(error), now=now)
+    if not isinstance(error, ConnectionError | TimeoutError) and not _BROKEN & _names(error):
+        return None
+    code = _code(error)
+    if code is None:
+        return classify_http(None)
+    return classify_http(429 if code in {"rate_limit_exceeded", "insufficient_quota"} else 500, code=code)
+
+
+def _names(error: BaseException) -> set[str]:
+    return {cls.__name__ for cls in type(error).__mro__}
+
+
+def _headers(error: BaseException) -> Mapping[str, str] | None:
+    headers = getattr(getattr(error, "response", None), "headers", None)
+    return cast("Mapping[str, str]", headers) if isinstance(headers, Mapping) else None
+
+
+def _code(error: BaseException) -> str | None:
+    for name in ("code", "type"):
+        value: Any = getattr(error, name, None)
+        if isinstance(value, str) and value:
+            return value
+    return None
 
 
 def classify_http(

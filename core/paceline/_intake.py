@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from ._bodies import Body, Inputs
+from ._checks import text
 from ._edges import as_edge
 from ._errors import Closed, EngineNotOpen, KeyConflict, PacelineError, UnknownName
 from ._estimates import rough_tokens
@@ -17,7 +18,7 @@ from ._options import Options, SubmitOptions
 from ._record import GroupRecord, Record
 from ._refusals import refuse_at_once
 from ._room import BREATH
-from ._scheduler import Cap
+from ._scheduler import UNCAPPED, Cap
 from ._stopping import pass_deadline
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Intake:
         `caps` are those of a set of jobs that it is submitted in, besides those above its parent.
         """
         run = self._run
-        self._admit(parent, options.lock)
+        self._admit(parent)
         bound = bound or run.executors.bind(options.executor)
         if bound.body is not None and group is None:
             role = bound.body.kind
@@ -108,6 +109,9 @@ class Intake:
         number = self._number
         if run.executors.sees_submits:
             run.executors.middleware.submit(job)
+        lock = options.lock if bound.lock is None else _lock(bound, job, options.lock)
+        if lock is not None:
+            _refuse_lock_from_above(parent, lock)
         pool, demand, rough = None, None, 0
         if bound.body is None:
             pool, demand = self._needs(job, bound, options, group)
@@ -123,6 +127,7 @@ class Intake:
             run, job, lane, group, options, context, now, stated, number, bound, caps, slotless,
             pool, demand, rough,
         )  # fmt: skip
+        record.lock = lock
         self._take_in(record, parent, after)
         return record
 
@@ -180,22 +185,12 @@ class Intake:
         elif record.demand is not None and record.pool is not None:
             refuse_at_once(run, record)
 
-    def _admit(self, parent: LiveAttempt | None, lock: str | None) -> None:
-        """Refuse what comes from a job that was given up, or from outside while the engine closes.
-
-        And what would wait for ever: for a lock that a job above it keeps until it has ended.
-        """
+    def _admit(self, parent: LiveAttempt | None) -> None:
+        """Refuse what comes from a job that was given up, or from outside while the engine closes."""
         if parent is not None and parent.cancelled:
             raise EngineNotOpen(f"job {parent.record.label} has been given up; it cannot submit another")
         if parent is None and self._run.draining:
             raise EngineNotOpen(self._run.draining)
-        above = None if parent is None or lock is None else parent.record
-        while above is not None:
-            if above.lock == lock:
-                raise PacelineError(
-                    f"job {above.job.name!r} holds the lock {lock!r}: a job of its own would never get it"
-                )
-            above = above.parent
 
     def _only_for_bodies(self, options: Options) -> None:
         """Refuse to cap what is below a job that is no graph or flow: it would do nothing."""
@@ -265,8 +260,39 @@ def _caps(
     """What a job needs room in: those caps, and the ones above its parent; or what a body's children do."""
     if parent is not None:
         caps += parent.record.caps_below
-    limit = None if body is None else options.max_running or body.max_running
-    return caps if limit is None else (Cap(name, limit), *caps)
+    if body is None:
+        return caps
+    limit = options.max_running or body.max_running
+    if limit is None and not body.waits_for_answers:
+        return caps
+    own = Cap(name, UNCAPPED if limit is None else limit)
+    own.waits = body.waits_for_answers
+    return (own, *caps)
+
+
+def _lock(bound: Bound, job: Job, stated: str | None) -> str | None:
+    """The lock that a job takes: what its submitter says, or what its executor needs."""
+    needed: object = bound.lock(job)
+    if needed is None:
+        return stated
+    if stated is not None and stated != needed:
+        raise PacelineError(
+            f"job {job.name!r}: its executor {bound.name!r} needs the lock {needed!r}, and a job takes one "
+            f"lock: leave out lock={stated!r}"
+        )
+    text(f"executor {bound.name!r}", "what lock(job) returns", needed)
+    return str(needed)
+
+
+def _refuse_lock_from_above(parent: LiveAttempt | None, lock: str) -> None:
+    """Refuse what would wait for ever: for a lock that a job above it keeps until it has ended."""
+    above = None if parent is None else parent.record
+    while above is not None:
+        if above.lock == lock:
+            raise PacelineError(
+                f"job {above.job.name!r} holds the lock {lock!r}: a job of its own would never get it"
+            )
+        above = above.parent
 
 
 def _adopt(parent: Record, child: Record) -> None:

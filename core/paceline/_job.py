@@ -3,17 +3,21 @@
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, cast
+from enum import Enum
+from typing import Any, Final, Literal, TypeAlias, cast
 
+from ._checks import number
 from ._errors import JobError
 from ._usage import Usage
 
 __all__ = [
+    "NO_DEFAULT",
     "Attempt",
     "Ended",
     "ErrorInfo",
     "Job",
     "JobResult",
+    "NoDefault",
     "Question",
     "Role",
     "Status",
@@ -64,17 +68,41 @@ class Question:
     schema: Any = None
 
 
+class NoDefault(Enum):
+    """Said of a question that has no answer by itself: without one in time the job fails."""
+
+    NO_DEFAULT = "no default"
+
+
+NO_DEFAULT: Final = NoDefault.NO_DEFAULT
+
+
 @dataclass(frozen=True, slots=True)
 class Suspend:
     """Returned by an executor instead of an output: the job rests until its questions are answered.
 
     `question` is one value to show to a person, or a sequence of `Question` to ask several at once.
-    `state` is handed back as `job.state` when the job goes on.
+    `schema` is what the answer must fit: a type, which pydantic checks, or a JSON Schema (a dict), which is
+    checked where the package `jsonschema` is installed. `state` is handed back as `job.state` when the job
+    goes on.
+
+    `timeout`: seconds for all answers. When they are over, questions that are open are answered by
+    `default`, or if there is none, the job fails with `AnswerTimeout`. So a job that polls rests between two
+    looks, without a slot: `Suspend("rendering", state=task_id, timeout=30.0, default=None)`.
+
+    Raises:
+        ValueError, TypeError: if `timeout` is not a finite number above 0.
     """
 
     question: Any
     state: Any = None
     schema: Any = None
+    timeout: float | None = None
+    default: Any = NO_DEFAULT
+
+    def __post_init__(self) -> None:
+        if self.timeout is not None:
+            number("Suspend", "timeout", self.timeout, above=True)
 
     @property
     def questions(self) -> tuple[Question, ...]:

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 if TYPE_CHECKING:
     from ._context import JobContext
     from ._job import Job
+    from ._span import Span
 
 __all__ = ["CallNext", "Execute", "Middleware", "MiddlewareStack", "Scope"]
 
 _log = logging.getLogger("paceline")
+
+_OFFERS = ("around", "on_submit", "on_begin", "on_end", "on_span")
 
 CallNext: TypeAlias = Callable[..., Awaitable[object]]
 """`await call_next()`; or, to hand on another job or context, `await call_next(job, ctx)`."""
@@ -42,7 +45,8 @@ class Middleware(Protocol):
 
     `around` may change what comes back, raise, or raise `RunAgain`. `on_submit` may write text into
     `job.headers`; what it raises is raised by submit, and the job is not accepted. `on_begin` runs in the
-    opener's context, `on_end` when the scope is over (its errors are logged).
+    opener's context, `on_end` when the scope is over, `on_span` where a framework tells of a span of its own
+    (errors of the last two are logged).
     """
 
     async def around(self, job: Job, ctx: JobContext, call_next: CallNext) -> object:
@@ -61,11 +65,15 @@ class Middleware(Protocol):
         """See a scope end."""
         ...
 
+    def on_span(self, job: Job, span: Span) -> None:
+        """See a framework's own span, as it starts and once it has ended, where the framework runs."""
+        ...
+
 
 class MiddlewareStack:
     """The middleware of one engine, the first outermost, sorted by what each offers."""
 
-    __slots__ = ("_around", "_begin", "_end", "_submit")
+    __slots__ = ("_around", "_begin", "_end", "_span", "_submit")
 
     def __init__(self, middleware: Sequence[object]) -> None:
         def offered(name: str, each: Sequence[object]) -> list[Callable[..., Any]]:
@@ -75,11 +83,15 @@ class MiddlewareStack:
         self._submit = offered("on_submit", middleware)
         self._begin = offered("on_begin", middleware)
         self._end = offered("on_end", middleware[::-1])
+        self._span = offered("on_span", middleware)
         for item in middleware:
-            if not any(hasattr(item, name) for name in ("around", "on_submit", "on_begin", "on_end")):
-                raise TypeError(
-                    f"{item!r} is no middleware: it offers none of around, on_submit, on_begin, on_end"
-                )
+            if not any(hasattr(item, name) for name in _OFFERS):
+                raise TypeError(f"{item!r} is no middleware: it offers none of {', '.join(_OFFERS)}")
+
+    @property
+    def sees_spans(self) -> bool:
+        """Whether any wants to see what frameworks trace."""
+        return bool(self._span)
 
     @property
     def sees_submits(self) -> bool:
@@ -101,6 +113,14 @@ class MiddlewareStack:
         """Show that a scope opens."""
         for on_begin in self._begin:
             on_begin(scope)
+
+    def span(self, job: Job, span: Span) -> None:
+        """Show a framework's span; what goes wrong there is logged: it is not the framework's business."""
+        for on_span in self._span:
+            try:
+                on_span(job, span)
+            except Exception:  # noqa: BLE001 - logged
+                _log.exception("%r failed at span %r of job %r", on_span, span.name, job.name)
 
     def end(self, scope: Scope, error: BaseException | None) -> None:
         """Show that a scope is over; what goes wrong there is logged, for nobody is left to be told."""

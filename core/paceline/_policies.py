@@ -88,6 +88,10 @@ class GroupPolicy:
     themselves. Where a `PrefixCache` makes them on request its own `ttl` does this, and this one stays None;
     if its provider has no `create`, set both.
 
+    `on_primer_suspended`: whether followers wait for a primer that asks something before its release, or run
+    while it waits for the answer. `on_follower_suspended`: whether the others go on while one of the group
+    waits for an answer, or no more of its jobs start until all that was asked is answered ("wait").
+
     Raises:
         ValueError, TypeError: if a choice is not one of those listed or a number is out of range.
     """
@@ -100,12 +104,16 @@ class GroupPolicy:
     ttl: float | None = None
     miss_hold: float = 0.0
     budget: Budget | None = None
+    on_primer_suspended: Literal["wait", "run_followers"] = "wait"
+    on_follower_suspended: Literal["continue", "wait"] = "continue"
 
     def __post_init__(self) -> None:
         for name, choices in (
             ("release", ("first_token", "complete")),
             ("on_primer_failure", ("skip_followers", "run_followers")),
             ("on_follower_failure", ("continue", "cancel_group")),
+            ("on_primer_suspended", ("wait", "run_followers")),
+            ("on_follower_suspended", ("continue", "wait")),
         ):
             if getattr(self, name) not in choices:
                 raise ValueError(f"GroupPolicy: {name} must be one of {choices}, not {getattr(self, name)!r}")

@@ -28,6 +28,7 @@ from ._scheduler import (
 from ._usage import Cost, Usage
 
 if TYPE_CHECKING:
+    from ._asking import Asking
     from ._bodies import LiveBody
     from ._executors import Bound
     from ._group_prefix import GroupPrefix
@@ -51,7 +52,7 @@ class Record(Entry):
     __slots__ = (
         "__weakref__",
         "accepted",
-        "answers",
+        "asking",
         "body",
         "bound",
         "children",
@@ -131,7 +132,8 @@ class Record(Entry):
         self.cost: float = 0.0
         """Of all attempts that are over, in the engine's unit."""
         self.questions: tuple[Question, ...] = ()
-        self.answers: dict[str, Any] | None = None
+        self.asking: Asking | None = None
+        """Of a suspended job: the answers so far, and the time for them."""
         self.children: dict[Record, None] | None = None
         """What it has started and what has not ended, in order."""
         self.listeners: list[Listener] | None = None
@@ -166,13 +168,17 @@ class Record(Entry):
         self.parent = None
         self.children = None
         self.questions = ()
-        self.answers = None
         self.live = None
+        if self.asking is not None:
+            self.asking.over(self.run)
+            self.asking = None
         if self.deadline is not None:
-            self.stop_clock()
+            self.stop_clocks()
 
-    def stop_clock(self) -> None:
-        """Its deadline does not count any more."""
+    def stop_clocks(self) -> None:
+        """Its deadline, and the time for answers, do not count any more."""
+        if self.asking is not None:
+            self.asking.stop_clock()
         if self.deadline is not None:
             self.deadline.cancel()
             self.deadline = None
@@ -264,6 +270,13 @@ def _said(error: BaseException) -> str:
     return f"{kind}: {message}" if message else kind
 
 
+def _capacity(policy: GroupPolicy) -> int | None:
+    """How many of a group's jobs run at once; None where they need not be counted."""
+    if policy.in_flight == "auto" or (policy.in_flight is None and policy.on_follower_suspended == "wait"):
+        return UNCAPPED
+    return policy.in_flight
+
+
 class GroupRecord(GroupState):
     """A group until it has ended."""
 
@@ -307,7 +320,7 @@ class GroupRecord(GroupState):
         super().__init__(
             name,
             lane,
-            capacity=UNCAPPED if policy.in_flight == "auto" else policy.in_flight,
+            capacity=_capacity(policy),
             caps=caps,
             settle=policy.settle,
             run_on_failure=policy.on_primer_failure == "run_followers",
@@ -315,8 +328,10 @@ class GroupRecord(GroupState):
             pool=pool,
             warmth=warmth,
         )
-        if sharing is not None and self.cap is not None:
-            sharing.join(self.cap)
+        if self.cap is not None:
+            self.cap.waits = policy.on_follower_suspended == "wait"
+            if sharing is not None:
+                sharing.join(self.cap)
         self.run: Run = run
         self.key: str = name
         self.nth: int = 1

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakValueDictionary
 
 from ._admission import Admission
+from ._asking import suspended
 from ._attempts import Attempts
 from ._bodies import Inputs, SkipJob
 from ._errors import EngineNotOpen, RunAgain, StreamRestarted, TimeLimitExceeded, WrongLoop
@@ -67,6 +68,8 @@ class Run:
         self.history: History | None = _open_history(self)
         self.executors: Executors = settings.executors
         self.attempts: Attempts = Attempts(self)
+        self.discards: set[asyncio.Task[None]] = set()
+        """Executors at work to let go of what jobs held that were ended while they rested."""
         self.records: dict[str, Record] = {}
         """Jobs that have not ended, by id."""
         self.groups: dict[str, GroupRecord] = {}
@@ -188,7 +191,7 @@ class Run:
         self.scheduler.finish(record, cost, now, live.usage, failure)
         if error is None:
             if isinstance(output, Suspend):
-                self._suspended(record, output)
+                suspended(self, record, output)
             else:
                 record.output = output
                 self.settling.settle(self.scheduler.end(record, "succeeded", now))
@@ -258,16 +261,6 @@ class Run:
         self._restart_streams(record)
         self.scheduler.again(record)
         cancel_children(self, record, "its parent is run again")
-
-    def _suspended(self, record: Record, suspend: Suspend) -> None:
-        record.close_attempt("suspended")
-        record.questions = suspend.questions
-        record.answers = {}
-        record.job = replace(record.job, state=suspend.state, reply=None)
-        self.scheduler.suspend(record, keeps_lock=self.settings.lock_held_while_suspended)
-        if self.history is not None:
-            self.history.suspended(record)
-        self.settling.rested(record)
 
     def _restart_streams(self, record: Record) -> None:
         for listener in tuple(record.listeners or ()):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ._scheduler import State, WaitReason
 
 if TYPE_CHECKING:
+    from ._job import Question
     from ._run import Run
 
 __all__ = ["AbandonedAttempt", "LaneSnapshot", "Snapshot", "take_snapshot"]
@@ -49,7 +50,8 @@ class Snapshot:
     """An engine at one moment. Taking one costs time in proportion to the jobs that wait.
 
     `counts`: jobs by status ("waiting", "running" with the parked ones, "suspended", and how many have ended
-    in each way so far). `waiting`: why each job that does not run does not, by job id. `time` is on the clock
+    in each way so far). `waiting`: why each job that does not run does not, by job id; `questions`: what
+    those ask that wait for an answer. `time` is on the clock
     of the event loop.
     """
 
@@ -60,6 +62,7 @@ class Snapshot:
     counts: Mapping[str, int]
     lanes: Mapping[str, LaneSnapshot]
     waiting: Mapping[str, WaitReason]
+    questions: Mapping[str, tuple[Question, ...]]
     groups: tuple[str, ...]
     abandoned: tuple[AbandonedAttempt, ...]
     parked: int
@@ -104,6 +107,7 @@ def take_snapshot(run: Run) -> Snapshot:
             for name, lane in scheduler.lanes.items()
         },
         waiting=waiting,
+        questions={record.job.id: record.questions for record in run.records.values() if record.questions},
         groups=tuple(run.groups),
         abandoned=tuple(
             AbandonedAttempt(live.job.id, live.job.name, live.number, live.given_up_at or 0.0)

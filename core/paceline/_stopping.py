@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ._errors import DeadlineExceeded, JobCancelled
+from ._scheduler import State
 
 if TYPE_CHECKING:
+    from ._job import Job
     from ._record import GroupRecord, Record
     from ._run import Run
 
@@ -18,8 +22,11 @@ __all__ = [
     "cancel_group",
     "cancel_those",
     "end_group",
+    "fail",
     "pass_deadline",
 ]
+
+_log = logging.getLogger("paceline")
 
 
 def cancel(run: Run, record: Record, reason: str, grace: float | None = None) -> bool:
@@ -71,11 +78,43 @@ def pass_deadline(run: Run, record: Record, seconds: float) -> None:
     error = DeadlineExceeded(f"not ended {seconds:g} s after it was accepted (its deadline)", seconds)
     if record.live is not None:
         run.attempts.give_up(record.live, "deadline")
+    fail(run, record, error, f"its parent {record.job.name!r} passed its deadline")
+
+
+def fail(run: Run, record: Record, error: BaseException, below: str) -> None:
+    """A job that is not under way fails; its children are cancelled, for the reason `below`."""
     children = tuple(record.children or ())
     record.error = error
+    let_go(run, record)
     run.settling.settle(run.scheduler.end(record, "failed", run.loop.time()))
-    _cancel_all(run, children, f"its parent {record.job.name!r} passed its deadline")
+    _cancel_all(run, children, below)
     run.dispatch()
+
+
+def let_go(run: Run, record: Record) -> None:
+    """A job that rests is about to be ended: its executor may let go of what the state of the rest holds."""
+    bound = record.bound
+    if record.state is not State.SUSPENDED or bound is None or bound.discard is None:
+        return
+    task = asyncio.Task(
+        _discard(bound.discard, record.job), loop=run.loop, name=record.job.id, context=record.context
+    )
+    run.keep(task)
+    run.discards.add(task)
+
+    def over(done: asyncio.Task[None]) -> None:
+        run.discards.discard(done)
+        if run.on_idle is not None:
+            run.on_idle()
+
+    task.add_done_callback(over)
+
+
+async def _discard(discard: Callable[[Job], Awaitable[object]], job: Job) -> None:
+    try:
+        await discard(job)
+    except Exception:  # noqa: BLE001 - logged; the job has ended, and nobody is left to be told
+        _log.exception("executor %r failed to let go of what job %s held", job.executor, job.id)
 
 
 def _cancel_all(run: Run, records: Iterable[Record], reason: str, grace: float | None = None) -> None:
@@ -91,4 +130,5 @@ def _cancel_all(run: Run, records: Iterable[Record], reason: str, grace: float |
         if record.live is not None:
             run.attempts.give_up(record.live, "cancelled", grace)
         record.error = JobCancelled(record.job.id, record.job.name, why)
+        let_go(run, record)
         run.settling.settle(run.scheduler.end(record, "cancelled", run.loop.time()))

@@ -36,6 +36,7 @@ from ._events import (
     PrefixCached as PrefixCached,
     RunEnded as RunEnded,
     RunStarted as RunStarted,
+    SpanEnded as SpanEnded,
 )
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "PrefixCached",
     "RunEnded",
     "RunStarted",
+    "SpanEnded",
     "UnreadableEvent",
     "dump_event",
     "parse_event",

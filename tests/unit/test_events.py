@@ -45,6 +45,7 @@ from paceline._events import (
     PrefixCached,
     RunEnded,
     RunStarted,
+    SpanEnded,
 )
 from paceline._plain import plain
 from paceline._usage import Usage
@@ -88,6 +89,21 @@ EVENTS: list[Event] = [
         seq=13, time=1.5, run="r", job="j", attempt=2, questions=(AskedQuestion("1", {"ok": True}),)
     ),
     JobReplied(seq=14, time=1.5, run="r", job="j", question="1"),
+    SpanEnded(
+        seq=15,
+        time=1.5,
+        run="r",
+        job="j",
+        attempt=1,
+        span="s",
+        name="plan",
+        kind="agent",
+        parent="t",
+        started=1.0,
+        ended=1.5,
+        attributes={"model": "m"},
+        error="gone",
+    ),
     JobEnded(
         seq=15,
         time=1.5,

@@ -14,7 +14,7 @@ from paceline._errors import BuildError, PacelineError
 from ._assembly import Declared, assemble, called, same_function
 from ._edge import Edge, Plan
 from ._graph import Graph, Node
-from ._graph_body import GraphBody, OnFailure
+from ._graph_body import GraphBody, OnFailure, OnSuspended
 from ._runs import Composite, GraphRun
 from ._signature import Signature
 from ._steps import CallOptions, GraphOptions, NodeOptions, Step
@@ -179,6 +179,7 @@ class Dag(Composite[P, R]):
         inputs: Mapping[str, Any] | None = None,
         targets: Iterable[object] | object | None = None,
         on_failure: OnFailure = "skip_downstream",
+        on_suspended: OnSuspended = "continue",
         max_running: int | None = None,
         **named: Any,
     ) -> GraphRun[R]:
@@ -187,7 +188,8 @@ class Dag(Composite[P, R]):
         `inputs`, or the same as arguments by name. `targets`: run only these tasks, and what they come after.
         `on_failure`: what depends on a failed task is skipped, and the rest goes on ("skip_downstream"); the
         first failure cancels all, at once ("fail_fast"); what is only ordered after a failed task runs too
-        ("continue"). `max_running`: how many of its jobs run at once.
+        ("continue"). `on_suspended`: while a task waits for an answer, what does not depend on it goes on
+        ("continue"), or no more tasks start ("wait"). `max_running`: how many of its jobs run at once.
 
         Raises:
             BuildError: if the graph cannot run as it is written.
@@ -196,7 +198,8 @@ class Dag(Composite[P, R]):
             EngineNotOpen, WrongLoop: as for `engine.submit`.
         """
         run = self._run_of(engine)
-        return await self._begin(run, inputs, named, targets, on_failure, max_running)
+        policy = (on_failure, on_suspended)
+        return await self._begin(run, inputs, named, targets, policy, max_running)
 
     async def run(
         self,
@@ -206,6 +209,7 @@ class Dag(Composite[P, R]):
         targets: Iterable[object] | object | None = None,
         run_id: str | None = None,
         on_failure: OnFailure = "skip_downstream",
+        on_suspended: OnSuspended = "continue",
         max_running: int | None = None,
         **named: Any,
     ) -> RunReport:
@@ -216,7 +220,7 @@ class Dag(Composite[P, R]):
         """
         return await self._report(
             engine,
-            lambda run: self._begin(run, inputs, named, targets, on_failure, max_running),
+            lambda run: self._begin(run, inputs, named, targets, (on_failure, on_suspended), max_running),
             max_running,
             run_id,
         )
@@ -227,11 +231,15 @@ class Dag(Composite[P, R]):
         inputs: Mapping[str, Any] | None,
         named: Mapping[str, Any],
         targets: Any,
-        on_failure: OnFailure,
+        policy: tuple[OnFailure, OnSuspended],
         max_running: int | None,
     ) -> GraphRun[R]:
-        if on_failure not in get_args(OnFailure):
-            raise ValueError(f"{self}: on_failure must be one of {get_args(OnFailure)}, not {on_failure!r}")
+        for name, chosen, known in zip(
+            ("on_failure", "on_suspended"), policy, (OnFailure, OnSuspended), strict=True
+        ):
+            if chosen not in get_args(known):
+                raise ValueError(f"{self}: {name} must be one of {get_args(known)}, not {chosen!r}")
+        on_failure, on_suspended = policy
         graph = self.build()
         nodes = graph.nodes if targets is None else graph.up_to(self._targets(graph, targets))
         given = self._merged(inputs, named)
@@ -241,7 +249,7 @@ class Dag(Composite[P, R]):
         }
         for node in asked.values():
             _can_run(run, graph, node)
-        body = GraphBody(self.build, self.name, nodes=nodes, on_failure=on_failure)
+        body = GraphBody(self.build, self.name, nodes=nodes, on_failure=on_failure, on_suspended=on_suspended)
         return await self._start(run, body, given, max_running)
 
     def _targets(self, graph: Graph, targets: Any) -> list[Node]:

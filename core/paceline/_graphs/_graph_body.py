@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
     from ._edge import Edge as GraphEdge
 
-__all__ = ["GraphBody", "LiveGraph", "OnFailure"]
+__all__ = ["GraphBody", "LiveGraph", "OnFailure", "OnSuspended"]
 
 OnFailure: TypeAlias = Literal["skip_downstream", "fail_fast", "continue"]
+OnSuspended: TypeAlias = Literal["continue", "wait"]
 
 
 @final
@@ -46,8 +47,10 @@ class GraphBody(Body):
         *,
         nodes: Sequence[Node] | None = None,
         on_failure: OnFailure = "skip_downstream",
+        on_suspended: OnSuspended = "continue",
     ) -> None:
         self.name: str = name
+        self.waits_for_answers: bool = on_suspended == "wait"
         self._graph = graph
         self._nodes = nodes
         self._on_failure: OnFailure = on_failure

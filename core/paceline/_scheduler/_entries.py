@@ -94,7 +94,7 @@ class Timer:
 class Cap:
     """How many of a set of jobs may run at once; a job may be under several caps, and needs room in each."""
 
-    __slots__ = ("capacity", "label", "owner", "places", "used")
+    __slots__ = ("asking", "capacity", "label", "owner", "places", "used", "waits")
 
     def __init__(self, label: str, capacity: int, owner: GroupState | None = None) -> None:
         self.label: str = label
@@ -103,13 +103,17 @@ class Cap:
         """The group whose own it is: its jobs in flight, and what these have started."""
         self.used: int = 0
         """Its running jobs, and its attempts that were given up but have not ended."""
+        self.waits: bool = False
+        """Whether nothing more of it is to start while one of its jobs waits for an answer."""
+        self.asking: int = 0
+        """How many of its jobs do so, if that is of interest."""
         self.places: dict[Place, None] = {}
         """Where flows stand whose jobs are under it, in each of their lanes; not those of its own group."""
 
     @property
     def full(self) -> bool:
         """Whether as many run as may."""
-        return self.used >= self.capacity
+        return self.used >= self.capacity or self.asking > 0
 
 
 class Entry:

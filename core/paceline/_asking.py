@@ -1,0 +1,187 @@
+"""What a suspended job asks: the questions, the answers, and the time there is for them.
+
+A reply is used once. It is looked at before anything changes: whether the job asks, whether this question of
+its is open, whether the answer fits the schema. Only the last answer queues the job again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from ._errors import AnswerTimeout, ReplyRefused, UnknownName
+from ._job import NO_DEFAULT, Question, Suspend
+from ._scheduler import State
+from ._stopping import fail
+
+if TYPE_CHECKING:
+    from ._record import GroupRecord, Record
+    from ._run import Run
+    from ._scheduler import Cap
+
+__all__ = ["Asking", "reply", "suspended", "take"]
+
+
+class Asking:
+    """One rest of a job: the answers so far, what is held meanwhile, and when it is over."""
+
+    __slots__ = ("answers", "clock", "held")
+
+    def __init__(self, held: tuple[Cap, ...]) -> None:
+        self.answers: dict[str, Any] = {}
+        self.held: tuple[Cap, ...] = held
+        """The caps under which nothing starts until the job goes on."""
+        self.clock: asyncio.TimerHandle | None = None
+
+    def stop_clock(self) -> None:
+        """There is no hurry any more."""
+        if self.clock is not None:
+            self.clock.cancel()
+            self.clock = None
+
+    def over(self, run: Run) -> None:
+        """The job goes on, or has ended."""
+        self.stop_clock()
+        held, self.held = self.held, ()
+        for cap in held:
+            cap.asking -= 1
+            if not cap.asking and (cap.owner is None or cap.owner.status is None):
+                run.scheduler.queues.resized(cap)
+
+
+def suspended(run: Run, record: Record, suspend: Suspend) -> None:
+    """An attempt has asked: its job rests until all is answered."""
+    record.close_attempt("suspended")
+    record.questions = suspend.questions
+    record.job = replace(record.job, state=suspend.state, reply=None)
+    record.asking = asking = Asking(_held_by(record))
+    run.scheduler.suspend(record, keeps_lock=run.settings.lock_held_while_suspended)
+    for cap in asking.held:
+        cap.asking += 1
+        if cap.asking == 1:
+            run.scheduler.queues.resized(cap)
+    if suspend.timeout is not None:
+        due = run.loop.time() + suspend.timeout
+        asking.clock = run.loop.call_at(due, _expire, run, record, suspend, context=run.context)
+    if run.history is not None:
+        run.history.suspended(record)
+    group = record.group_record
+    if group is not None and record is group.primer and not group.released:
+        _primer_asks(run, group)
+    run.settling.rested(record)
+
+
+def _primer_asks(run: Run, group: GroupRecord) -> None:
+    if group.policy.on_primer_suspended == "run_followers":
+        run.scheduler.release(group, run.loop.time())
+        run.settling.announce_release(group, "primer_suspended")
+
+
+def _held_by(record: Record) -> tuple[Cap, ...]:
+    """The caps of those above it in which nothing is to start while one asks."""
+    found = [cap for cap in record.caps if cap.waits]
+    group = record.group_record
+    if group is not None and group.cap is not None and group.cap.waits and record is not group.primer:
+        found.append(group.cap)
+    return tuple(dict.fromkeys(found))
+
+
+def _expire(run: Run, record: Record, suspend: Suspend) -> None:
+    """The time for the answers is over."""
+    if record.asking is None or record.state is not State.SUSPENDED:
+        return
+    seconds = cast("float", suspend.timeout)
+    if suspend.default is NO_DEFAULT:
+        asked = ", ".join(repr(each.id) for each in record.questions)
+        error = AnswerTimeout(f"no answer within {seconds:g} s to question {asked}", seconds)
+        fail(run, record, error, f"its parent {record.job.name!r} got no answer in time")
+        return
+    for each in record.questions:
+        take(run, record, each, suspend.default)
+
+
+def reply(run: Run, job_id: str, answer: Any, question: str | None) -> None:
+    """Take an answer; when it was the last one, queue the job again. A refused one changes nothing."""
+    record = run.records.get(job_id)
+    if record is None:
+        raise UnknownName("unfinished job", job_id, (), "it has ended, or its id is wrong")
+    if not record.questions or record.state is not State.SUSPENDED:
+        raise ReplyRefused(job_id, f"the job is {record.current_status()} and asks nothing{_others(record)}")
+    asked = _find(job_id, record.questions, question)
+    take(run, record, asked, _checked(job_id, asked, answer))
+
+
+def take(run: Run, record: Record, asked: Question, answer: Any) -> None:
+    """Take the answer to a question that is open."""
+    record.questions = tuple(each for each in record.questions if each.id != asked.id)
+    if run.history is not None:
+        run.history.replied(record, asked)
+    if record.body is not None and asked.id in record.body.asked:
+        record.body.answer(asked.id, answer)
+        return
+    asking = record.asking
+    assert asking is not None
+    asking.answers[asked.id] = answer
+    if record.questions:
+        return
+    record.asking = None
+    answers = asking.answers
+    given = next(iter(answers.values())) if len(answers) == 1 else answers
+    record.job = replace(record.job, reply=given)
+    run.scheduler.again(record)
+    asking.over(run)
+    run.dispatch()
+
+
+def _others(record: Record) -> str:
+    """Where to turn with an answer, if a body is asked for one that waits for jobs of its own."""
+    waits = () if record.body is None else record.body.suspended()
+    named = ", ".join(f"{each.job.name!r} ({each.job.id})" for each in waits)
+    return f"; answer what it waits for: {named}" if named else ""
+
+
+def _find(job_id: str, questions: tuple[Question, ...], wanted: str | None) -> Question:
+    if wanted is None and len(questions) == 1:
+        return questions[0]
+    ids = ", ".join(repr(each.id) for each in questions)
+    if wanted is None:
+        raise ReplyRefused(job_id, f"it asks several questions ({ids}); say which is answered: question=...")
+    for each in questions:
+        if each.id == wanted:
+            return each
+    raise ReplyRefused(job_id, f"question {wanted!r} is not open; open: {ids}")
+
+
+def _checked(job_id: str, question: Question, answer: Any) -> Any:
+    schema = question.schema
+    if schema is None:
+        return answer
+    if isinstance(schema, Mapping):
+        wrong = _misfit(cast("Mapping[str, Any]", schema), answer)
+        if wrong is not None:
+            raise ReplyRefused(job_id, f"the answer does not fit question {question.id!r}: {wrong}")
+        return answer
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(schema).validate_python(answer)
+    except ValidationError as error:
+        raise ReplyRefused(job_id, f"the answer does not fit question {question.id!r}: {error}") from error
+
+
+def _misfit(schema: Mapping[str, Any], answer: Any) -> str | None:
+    """What of an answer does not fit a JSON Schema."""
+    try:
+        import jsonschema
+    except ImportError:  # of no extra of core's: then it is for the form only, and the executor checks
+        return None
+    try:
+        jsonschema.validate(answer, schema)
+    except jsonschema.ValidationError as error:
+        path = error.json_path.removeprefix("$").removeprefix(".")
+        return f"{path}: {error.message}" if path else str(error.message)
+    except jsonschema.SchemaError as error:
+        return f"its own schema is no JSON Schema: {error.message}"
+    return None
