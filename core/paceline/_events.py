@@ -260,7 +260,10 @@ class JobProgress(_Recorded):
 
 @dataclass(slots=True, kw_only=True)
 class SpanEnded(_Recorded):
-    """A span of a framework inside the attempt has ended. Times are in epoch seconds."""
+    """A span of a framework inside the attempt has ended. Times are in epoch seconds.
+
+    The type of its error is its kind: frameworks tell no more than a message.
+    """
 
     type: Literal["span.ended"] = "span.ended"
     job: str
@@ -272,7 +275,7 @@ class SpanEnded(_Recorded):
     started: float
     ended: float
     attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    error: str | None = None
+    error: ErrorText | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -161,7 +161,7 @@ class History:
                 started=span.started,
                 ended=span.ended,
                 attributes=span.attributes,
-                error=span.error,
+                error=None if span.error is None else events.ErrorText(type=span.kind, message=span.error),
             )
         )
 

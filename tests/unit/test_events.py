@@ -102,7 +102,7 @@ EVENTS: list[Event] = [
         started=1.0,
         ended=1.5,
         attributes={"model": "m"},
-        error="gone",
+        error=ErrorText("agent", "gone"),
     ),
     JobEnded(
         seq=15,

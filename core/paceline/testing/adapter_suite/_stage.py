@@ -134,7 +134,9 @@ class Stage:
         """Check that the job succeeded, with the whole answer."""
         __tracebackhide__ = True
         told = "" if result.error is None else f"\n{result.error.traceback}"
-        check(result.status == "succeeded", f"A job whose provider answers succeeds: it {result.status}.{told}")
+        check(
+            result.status == "succeeded", f"A job whose provider answers succeeds: it {result.status}.{told}"
+        )
         got = self.provided.text(result.output)
         check(
             got == self.scene.text,
