@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ._errors import AnswerTimeout, ReplyRefused, UnknownName
 from ._job import NO_DEFAULT, Question, Suspend
-from ._scheduler import State
-from ._stopping import fail
+from ._scheduler import ASKING
+from ._stopping import fail, let_go
 
 if TYPE_CHECKING:
     from ._record import GroupRecord, Record
@@ -57,7 +57,8 @@ def suspended(run: Run, record: Record, suspend: Suspend) -> None:
     record.questions = suspend.questions
     record.job = replace(record.job, state=suspend.state, reply=None)
     record.asking = asking = Asking(_held_by(record))
-    run.scheduler.suspend(record, keeps_lock=run.settings.lock_held_while_suspended)
+    dozes = suspend.timeout is not None and suspend.default is not NO_DEFAULT
+    run.scheduler.suspend(record, keeps_lock=run.settings.lock_held_while_suspended, dozes=dozes)
     for cap in asking.held:
         cap.asking += 1
         if cap.asking == 1:
@@ -70,7 +71,8 @@ def suspended(run: Run, record: Record, suspend: Suspend) -> None:
     group = record.group_record
     if group is not None and record is group.primer and not group.released:
         _primer_asks(run, group)
-    run.settling.rested(record)
+    if not dozes:  # it goes on by itself: nobody has to be told
+        run.settling.rested(record)
 
 
 def _primer_asks(run: Run, group: GroupRecord) -> None:
@@ -90,12 +92,13 @@ def _held_by(record: Record) -> tuple[Cap, ...]:
 
 def _expire(run: Run, record: Record, suspend: Suspend) -> None:
     """The time for the answers is over."""
-    if record.asking is None or record.state is not State.SUSPENDED:
+    if record.asking is None or record.state not in ASKING:
         return
     seconds = cast("float", suspend.timeout)
     if suspend.default is NO_DEFAULT:
         asked = ", ".join(repr(each.id) for each in record.questions)
         error = AnswerTimeout(f"no answer within {seconds:g} s to question {asked}", seconds)
+        let_go(run, record)
         fail(run, record, error, f"its parent {record.job.name!r} got no answer in time")
         return
     for each in record.questions:
@@ -107,7 +110,7 @@ def reply(run: Run, job_id: str, answer: Any, question: str | None) -> None:
     record = run.records.get(job_id)
     if record is None:
         raise UnknownName("unfinished job", job_id, (), "it has ended, or its id is wrong")
-    if not record.questions or record.state is not State.SUSPENDED:
+    if not record.questions or record.state not in ASKING:
         raise ReplyRefused(job_id, f"the job is {record.current_status()} and asks nothing{_others(record)}")
     asked = _find(job_id, record.questions, question)
     take(run, record, asked, _checked(job_id, asked, answer))

@@ -19,7 +19,7 @@ from ._job import NO_DEFAULT, Question
 from ._middleware import Scope
 from ._parking import body_moves, come_back, wait
 from ._resting import Watch, nothing_goes_on
-from ._scheduler import State
+from ._scheduler import ASKING, State
 
 if TYPE_CHECKING:
     from ._context import JobContext
@@ -116,6 +116,8 @@ class LiveBody(ABC):
         """Called when a job of it, or of a body below it, comes to rest; None where no report is wanted."""
         self.asked: dict[str, asyncio.Future[Any]] = {}
         """The questions of the body itself that have no answer, by id."""
+        self.lasting: set[str] = set()
+        """Of these, the ones that only an answer closes: they have no default."""
         self.watch: Watch = Watch()
         self._questions = 0
         self._all_ended: asyncio.Future[None] | None = None
@@ -187,6 +189,8 @@ class LiveBody(ABC):
         self._questions += 1
         asked = Question(str(self._questions), question, schema)
         answer = self.asked[asked.id] = run.loop.create_future()
+        if default is NO_DEFAULT:
+            self.lasting.add(asked.id)
         record.questions = (*record.questions, asked)
         clock: asyncio.TimerHandle | None = None
         if timeout is not None:
@@ -201,18 +205,16 @@ class LiveBody(ABC):
         finally:
             if clock is not None:
                 clock.cancel()
+            self.lasting.discard(asked.id)
             given_up = self.asked.pop(asked.id, None) is not None  # a timeout around it, say
-            if (
-                given_up
-                and record.body is self
-                and (not live.cancelled or record.state is not State.SUSPENDED)
-            ):
+            if given_up and record.body is self and (not live.cancelled or record.state not in ASKING):
                 record.questions = tuple(each for each in record.questions if each.id != asked.id)
                 body_moves(run, live)
 
     def answer(self, question: str, answer: Any) -> None:
         """A question of the body itself was answered."""
         future = self.asked.pop(question)
+        self.lasting.discard(question)
         if not future.done():
             future.set_result(answer)
         body_moves(self.live.run, self.live)
@@ -226,6 +228,7 @@ class LiveBody(ABC):
             return
         record.questions = tuple(each for each in record.questions if each.id != asked.id)
         future = self.asked.pop(asked.id)
+        self.lasting.discard(asked.id)
         if not future.done():
             future.set_exception(
                 AnswerTimeout(f"no answer within {seconds:g} s to question {asked.id!r}", seconds)

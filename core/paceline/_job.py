@@ -87,8 +87,9 @@ class Suspend:
     goes on.
 
     `timeout`: seconds for all answers. When they are over, questions that are open are answered by
-    `default`, or if there is none, the job fails with `AnswerTimeout`. So a job that polls rests between two
-    looks, without a slot: `Suspend("rendering", state=task_id, timeout=30.0, default=None)`.
+    `default`, or if there is none, the job fails with `AnswerTimeout`. With a default it goes on by itself,
+    so that whoever awaits it waits through the rest. A job that polls rests like that between two looks,
+    without a slot: `Suspend("rendering", state=task_id, timeout=30.0, default=None)`.
 
     Raises:
         ValueError, TypeError: if `timeout` is not a finite number above 0.

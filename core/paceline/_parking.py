@@ -13,7 +13,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, TypeVar
 
 from ._live import CURRENT, LiveAttempt
-from ._scheduler import State
+from ._scheduler import ASKING, State
 
 if TYPE_CHECKING:
     from ._run import Run
@@ -72,11 +72,13 @@ def free_waits(live: LiveAttempt) -> None:
 def body_moves(run: Run, live: LiveAttempt) -> None:
     """A job without a slot has begun or ceased to wait: it asks, waits for its own, or works."""
     record = live.record
-    state = State.SUSPENDED if record.questions else State.PARKED if live.waits else State.BODY
+    state = State.PARKED if live.waits else State.BODY
+    if record.questions and record.body is not None:
+        state = State.SUSPENDED if record.body.lasting else State.DOZING
     if not live.live or record.state is state:
         return
-    if State.SUSPENDED in {record.state, state}:
-        run.attempts.rests(live, so=state is State.SUSPENDED)
+    if (record.state in ASKING) != (state in ASKING):
+        run.attempts.rests(live, so=state in ASKING)
     run.scheduler.body_is(record, state)
     if record.resting:
         run.settling.rested(record)

@@ -155,7 +155,7 @@ class Record(Entry):
         """Where it is, in the words of the contract."""
         if self.status is not None:
             return self.status
-        if self.resting:
+        if self.resting or self.state is State.DOZING:
             return "suspended"
         return "running" if self.live is not None else "waiting"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ._scheduler import State, WaitReason
@@ -62,10 +62,10 @@ class Snapshot:
     counts: Mapping[str, int]
     lanes: Mapping[str, LaneSnapshot]
     waiting: Mapping[str, WaitReason]
-    questions: Mapping[str, tuple[Question, ...]]
     groups: tuple[str, ...]
     abandoned: tuple[AbandonedAttempt, ...]
     parked: int
+    questions: Mapping[str, tuple[Question, ...]] = field(default_factory=dict[str, "tuple[Question, ...]"])
 
 
 def take_snapshot(run: Run) -> Snapshot:
@@ -89,7 +89,7 @@ def take_snapshot(run: Run) -> Snapshot:
         counts={
             "waiting": scheduler.pending,
             "running": states[State.RUNNING] + states[State.BODY] + parked - resting,
-            "suspended": states[State.SUSPENDED] + resting,
+            "suspended": states[State.SUSPENDED] + states[State.DOZING] + resting,
             **run.counts,
         },
         lanes={

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ._errors import DeadlineExceeded, JobCancelled
-from ._scheduler import State
 
 if TYPE_CHECKING:
     from ._job import Job
@@ -23,6 +22,7 @@ __all__ = [
     "cancel_those",
     "end_group",
     "fail",
+    "let_go",
     "pass_deadline",
 ]
 
@@ -78,6 +78,8 @@ def pass_deadline(run: Run, record: Record, seconds: float) -> None:
     error = DeadlineExceeded(f"not ended {seconds:g} s after it was accepted (its deadline)", seconds)
     if record.live is not None:
         run.attempts.give_up(record.live, "deadline")
+    else:
+        let_go(run, record)
     fail(run, record, error, f"its parent {record.job.name!r} passed its deadline")
 
 
@@ -85,16 +87,15 @@ def fail(run: Run, record: Record, error: BaseException, below: str) -> None:
     """A job that is not under way fails; its children are cancelled, for the reason `below`."""
     children = tuple(record.children or ())
     record.error = error
-    let_go(run, record)
     run.settling.settle(run.scheduler.end(record, "failed", run.loop.time()))
     _cancel_all(run, children, below)
     run.dispatch()
 
 
 def let_go(run: Run, record: Record) -> None:
-    """A job that rests is about to be ended: its executor may let go of what the state of the rest holds."""
+    """A job is about to be ended between two attempts: its executor may let go of what its state holds."""
     bound = record.bound
-    if record.state is not State.SUSPENDED or bound is None or bound.discard is None:
+    if bound is None or bound.discard is None or record.job.state is None:
         return
     task = asyncio.Task(
         _discard(bound.discard, record.job), loop=run.loop, name=record.job.id, context=record.context
@@ -129,6 +130,7 @@ def _cancel_all(run: Run, records: Iterable[Record], reason: str, grace: float |
             stack.extend((child, below) for child in record.children)
         if record.live is not None:
             run.attempts.give_up(record.live, "cancelled", grace)
+        else:
+            let_go(run, record)
         record.error = JobCancelled(record.job.id, record.job.name, why)
-        let_go(run, record)
         run.settling.settle(run.scheduler.end(record, "cancelled", run.loop.time()))

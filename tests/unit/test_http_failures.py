@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given, strategies as st
 
-from paceline import Failure, RateLimit, RateLimits, classify_http
+from paceline import Failure, RateLimit, RateLimits, classify_error, classify_http
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -139,3 +139,46 @@ def test_whatever_a_server_sends_is_classified(
 ) -> None:
     failure = classify_http(status, headers, code=code, now=now)
     assert failure.retry_after is None or failure.retry_after >= 0
+
+
+class _Response:
+    def __init__(self, headers: dict[str, str]) -> None:
+        self.headers = headers
+
+
+class _StatusError(Exception):
+    def __init__(self, status: int, code: str | None = None, **headers: str) -> None:
+        super().__init__(f"status {status}")
+        self.status_code = status
+        self.code = code
+        self.response = _Response({name.replace("_", "-"): value for name, value in headers.items()})
+
+
+class APIError(Exception):
+    """Named as in the clients of OpenAI and Anthropic, for an error told inside of a stream."""
+
+    def __init__(self, code: str | None = None) -> None:
+        super().__init__("broke off")
+        self.code = code
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (_StatusError(503), Failure(True, None, "provider")),
+        (_StatusError(429, retry_after="7"), Failure(True, 7.0, "limit")),
+        (_StatusError(429, "insufficient_quota"), Failure(False, None, "request")),
+        (_StatusError(400), Failure(False, None, "request")),
+        (_StatusError(500, x_should_retry="false"), Failure(False, None, "provider")),
+        (ConnectionResetError(), Failure(True, None, "provider")),
+        (TimeoutError(), Failure(True, None, "provider")),
+        (APIError(), Failure(True, None, "provider")),
+        (APIError("server_error"), Failure(True, None, "provider")),
+        (APIError("rate_limit_exceeded"), Failure(True, None, "limit")),
+        (APIError("insufficient_quota"), Failure(False, None, "request")),
+        (ValueError("no"), None),
+        (_StatusError(200), None),
+    ],
+)
+def test_the_error_of_any_client_is_read_by_its_shape(error: Exception, expected: Failure | None) -> None:
+    assert classify_error(error) == expected

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from ._warmth import Warmth
 
 __all__ = [
+    "ASKING",
     "BACKOFF",
     "BLOCKED",
     "BODY",
+    "DOZING",
     "ENDED",
     "IDLE",
     "PARKED",
@@ -63,6 +65,7 @@ class State(IntEnum):
     ENDED = 8
     BODY = 9
     PAUSED = 10  # its budget has too little left for it
+    DOZING = 11  # suspended, but going on by itself once the time for an answer is over
 
 
 # Bound once: looking a member up on its class takes as long as a call.
@@ -77,6 +80,10 @@ SUSPENDED: Final = State.SUSPENDED
 ENDED: Final = State.ENDED
 BODY: Final = State.BODY
 PAUSED: Final = State.PAUSED
+DOZING: Final = State.DOZING
+
+ASKING: Final = frozenset({SUSPENDED, DOZING})
+"""Waits for an answer."""
 
 
 class Timer:

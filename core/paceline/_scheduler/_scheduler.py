@@ -24,6 +24,7 @@ from ._entries import (
     BACKOFF,
     BLOCKED,
     BODY,
+    DOZING,
     ENDED,
     IDLE,
     PARKED,
@@ -53,7 +54,7 @@ from ._waiting import WaitReason, why
 __all__ = ["Scheduler"]
 
 _NO_ENDS: tuple[Node, ...] = ()
-_ON_THE_WAY = (READY, RUNNING, RETURNING, IDLE, BACKOFF, BODY)
+_ON_THE_WAY = (READY, RUNNING, RETURNING, IDLE, BACKOFF, BODY, DOZING)
 
 
 class Scheduler:
@@ -206,7 +207,7 @@ class Scheduler:
         self.queues.push(entry)
 
     def body_is(self, entry: Entry, state: State) -> None:
-        """A job without a slot works (BODY), waits for its own (PARKED) or for an answer (SUSPENDED)."""
+        """A job without a slot works (BODY), waits for its own (PARKED) or an answer (SUSPENDED, DOZING)."""
         self._move(entry, state)
 
     def needs_slot(self, entry: Entry) -> None:
@@ -361,9 +362,9 @@ class Scheduler:
         else:
             self._move(entry, BLOCKED)
 
-    def suspend(self, entry: Entry, *, keeps_lock: bool = True) -> None:
-        """The job rests, holding nothing but perhaps its lock, until `again`."""
-        self._move(entry, SUSPENDED)
+    def suspend(self, entry: Entry, *, keeps_lock: bool = True, dozes: bool = False) -> None:
+        """The job rests, holding nothing but perhaps its lock, until `again`; if it dozes, that will come."""
+        self._move(entry, DOZING if dozes else SUSPENDED)
         if not keeps_lock:
             self._leave_lock(entry)
         if entry.group is not None:

@@ -100,7 +100,7 @@ def why(entry: Entry, queues: FairQueues) -> WaitReason | None:
             return WaitReason("backoff", None, None if entry.timer is None else entry.timer.when)
         case State.PARKED:
             return WaitReason("children")
-        case State.SUSPENDED:
+        case State.SUSPENDED | State.DOZING:
             return WaitReason("reply")
         case _:
             return None

@@ -52,13 +52,15 @@ class Provided:
 
 @final
 class Surroundings:
-    """Middleware: sets a context variable around each attempt, and notes what suspended jobs leave behind."""
+    """Middleware: sets a context variable around attempts, notes their jobs and what suspended ones keep."""
 
     def __init__(self) -> None:
+        self.jobs: list[Job] = []
         self.states: list[object] = []
 
     async def around(self, job: Job, ctx: JobContext, call_next: Callable[..., Any], /) -> object:
         """Run the attempt, where `Scene.look` can see that it is surrounded."""
+        self.jobs.append(job)
         token = AROUND.set(job.id)
         try:
             output: object = await call_next(job, ctx)
@@ -108,7 +110,7 @@ class Stage:
         """Wait until that is so, as long as patience lasts."""
         __tracebackhide__ = True
         end = time.monotonic() + self.patience
-        while not condition():  # noqa: ASYNC110 - it may happen in a server's thread, which has no event for it
+        while not condition():  # it may happen in another thread
             check(time.monotonic() < end, broken)
             await asyncio.sleep(_STEP)
 
@@ -126,8 +128,9 @@ class Stage:
         __tracebackhide__ = True
         await self.until(
             lambda: not self.scene.open,
-            f"{after} ends the provider's request: {self.scene.open} of {len(self.scene.requests)} are still "
-            "open. Close the response on every way out (`async with`, `aclosing`), and pass CancelledError on.",
+            f"{after} ends the provider's request: {self.scene.open} of {len(self.scene.requests)} are "
+            "still open. Close the response on every way out (`async with`, `aclosing`), and let "
+            "CancelledError pass.",
         )
 
     def answered(self, result: JobResult) -> None:
@@ -135,7 +138,8 @@ class Stage:
         __tracebackhide__ = True
         told = "" if result.error is None else f"\n{result.error.traceback}"
         check(
-            result.status == "succeeded", f"A job whose provider answers succeeds: it {result.status}.{told}"
+            result.status == "succeeded",
+            f"A job whose provider answers succeeds: it is {result.status!r}.{told}",
         )
         got = self.provided.text(result.output)
         check(
