@@ -170,6 +170,8 @@ class Attempts:
             self._set_limits(live, options.timeout, options.idle_timeout)
 
     def _check_idle(self, live: LiveAttempt, idle: float) -> None:
+        if live.waits:
+            live.active_at = self._loop.time()  # it waits for jobs of its own: they have clocks themselves
         due = live.active_at + idle
         if self._loop.time() < due - 1e-6:
             assert live.timers is not None

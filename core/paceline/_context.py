@@ -152,7 +152,8 @@ class JobContext:
     def trace(self, span: Span) -> None:
         """Hand on what a framework traces inside the attempt: once as it starts, once when it has ended.
 
-        Middleware hears of it (`on_span`) in the caller's context; an ended span is also an event.
+        Middleware hears of it (`on_span`) in the caller's context; an ended span is also an event. Where
+        `tracing` is false nobody does.
         """
         live = self._live
         live.run.executors.middleware.span(live.job, span)
@@ -185,6 +186,12 @@ class JobContext:
     def streaming(self) -> bool:
         """Whether chunks are of use: asked for, listened to, or needed to release followers early."""
         return self._live.run.wants_stream(self._live.record)
+
+    @property
+    def tracing(self) -> bool:
+        """Whether anybody wants to see what a framework traces (`trace`)."""
+        run = self._live.run
+        return run.history is not None or run.executors.middleware.sees_spans
 
     @property
     def group(self) -> GroupContext | None:

@@ -44,7 +44,7 @@ def _names(error: BaseException) -> set[str]:
 
 
 def _headers(error: BaseException) -> Mapping[str, str] | None:
-    headers = getattr(getattr(error, "response", None), "headers", None)
+    headers = getattr(getattr(error, "response", error), "headers", None)  # gigachat's are the error's own
     return cast("Mapping[str, str]", headers) if isinstance(headers, Mapping) else None
 
 

@@ -23,11 +23,11 @@ class JobOptions(TypedDict, total=False):
 
     lane: must exist. executor: a registered name, or anything that `as_executor` takes. priority: larger
     first, in its lane. retry: None is one attempt. timeout: seconds for one attempt. idle_timeout:
-    seconds without emit, progress or usage. deadline: seconds from acceptance to end. cost: in the
-    engine's unit. lock: a name; of the jobs that name the same one, at most one is under way at a time,
-    from before its first attempt until its end. resources: what it uses of that which the engine has limits
-    for, besides its executor and what that names. stream: chunks are wanted even before anybody listens.
-    config: handed to the executor.
+    seconds without emit, progress or usage, while it does not wait for jobs of its own. deadline: seconds
+    from acceptance to end. cost: in the engine's unit. lock: a name; of the jobs that name the same one, at
+    most one is under way at a time, from before its first attempt until its end. resources: what it uses of
+    that which the engine has limits for, besides its executor and what that names. stream: chunks are wanted
+    even before anybody listens. config: handed to the executor.
     """
 
     lane: str

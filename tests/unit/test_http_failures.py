@@ -154,6 +154,13 @@ class _StatusError(Exception):
         self.response = _Response({name.replace("_", "-"): value for name, value in headers.items()})
 
 
+class _OwnHeaders(Exception):
+    """As GigaChat's client has it: the headers are the error's own."""
+
+    status_code = 429
+    headers = {"retry-after": "3"}  # noqa: RUF012
+
+
 class APIError(Exception):
     """Named as in the clients of OpenAI and Anthropic, for an error told inside of a stream."""
 
@@ -169,6 +176,7 @@ class APIError(Exception):
         (_StatusError(429, retry_after="7"), Failure(True, 7.0, "limit")),
         (_StatusError(429, "insufficient_quota"), Failure(False, None, "request")),
         (_StatusError(400), Failure(False, None, "request")),
+        (_OwnHeaders(), Failure(True, 3.0, "limit")),
         (_StatusError(500, x_should_retry="false"), Failure(False, None, "provider")),
         (ConnectionResetError(), Failure(True, None, "provider")),
         (TimeoutError(), Failure(True, None, "provider")),

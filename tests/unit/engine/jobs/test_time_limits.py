@@ -16,6 +16,7 @@ from paceline import (
     RetryPolicy,
     Suspend,
     Usage,
+    current_job,
 )
 from paceline.testing import DelayExecutor, FaultExecutor, Hang, Raise, VirtualClock
 
@@ -217,5 +218,23 @@ def test_limits_that_make_no_sense_are_refused(limit: str, seconds: object) -> N
                 (ValueError, TypeError), match=f"job: {limit} must be a finite number above 0"
             ):
                 await engine.submit(1, **{limit: seconds})  # type: ignore[arg-type,misc,unused-ignore]
+
+    VirtualClock().run(main)
+
+
+def test_a_job_that_waits_for_its_own_is_not_silent() -> None:
+    async def parent(seconds: float) -> str:
+        ctx = current_job()
+        assert ctx is not None
+        child = await ctx.spawn(seconds, executor=asyncio.sleep)
+        await child
+        await asyncio.sleep(4)
+        return "fine"
+
+    async def main() -> None:
+        async with Engine(parent) as engine:
+            assert await (await engine.submit(100, idle_timeout=5)) == "fine"
+            late = await engine.submit(100, idle_timeout=3)
+            assert (await late.wait()).status == "failed", "its own silence of 4 seconds, after that, is one"
 
     VirtualClock().run(main)
