@@ -16,7 +16,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "desk")
 # A shell that starts the tests in the background has them, and all that they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-FOREIGN = ("PACELINE_", "OPENAI_", "LANGCHAIN_", "LANGSMITH_", "OTEL_")
+FOREIGN = ("PACELINE_", "GIGACHAT_", "OPENAI_", "LANGCHAIN_", "LANGSMITH_", "OTEL_")
 PROXIES = {"http_proxy", "https_proxy", "all_proxy"}
 
 # Locks handed over between threads, and files read to show a traceback or to import, are short and meant.

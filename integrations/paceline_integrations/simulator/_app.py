@@ -8,10 +8,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from ._answering import Answering
 from ._backend import Backend
+from ._background import Shelf
 from ._chat import ChatAnswer, parse_chat
 from ._endpoint import Endpoint
 from ._errors import ApiError
+from ._gigachat import give_token, refusal
+from ._gigachat_v1 import GigaChatAnswer, parse_gigachat
+from ._gigachat_v2 import GigaChatPrimaryAnswer, parse_gigachat_primary
 from ._response_answer import ResponseAnswer
 from ._responses import parse_response
 from ._settings import SimulatorSettings
@@ -22,8 +27,10 @@ __all__ = ["build_app", "create_app"]
 def create_app(settings: SimulatorSettings | None = None) -> Starlette:
     """Make the simulator as an ASGI application, to be served by a server of one's own.
 
-    It answers POST /v1/chat/completions and /v1/responses, GET /v1/models and /_stats, POST /_reset. A drop
-    mid-stream is an answer left unfinished: the server must break the connection then, as uvicorn does.
+    It answers as OpenAI does below /v1 (chat/completions, responses, also in the background, models), as
+    GigaChat does below /api (v1/chat/completions, v2/chat/completions, v2/oauth, v1/models), and tells of
+    itself: GET /_stats, GET /_requests, POST /_reset. A drop mid-stream is an answer left unfinished: the
+    server must break the connection then, as uvicorn does.
     """
     return build_app(Backend(settings or SimulatorSettings()))
 
@@ -41,22 +48,47 @@ def build_app(backend: Backend) -> Starlette:
     async def stats(_request: Request) -> Response:
         return JSONResponse(backend.stats().model_dump())
 
+    async def requests(_request: Request) -> Response:
+        return JSONResponse([one.model_dump() for one in backend.log.told()])
+
     async def reset(_request: Request) -> Response:
         backend.reset()
         return JSONResponse(backend.stats().model_dump())
 
-    chat = Endpoint(backend, parse_chat, ChatAnswer)
-    responses = Endpoint(backend, parse_response, ResponseAnswer)
     return Starlette(
         routes=[
-            Route("/v1/chat/completions", chat, methods=["POST"]),
-            Route("/v1/responses", responses, methods=["POST"]),
+            *_openai(backend),
+            *_gigachat(backend),
             Route("/v1/models", list_models, methods=["GET"]),
+            Route("/api/v1/models", list_models, methods=["GET"]),
             Route("/_stats", stats, methods=["GET"]),
+            Route("/_requests", requests, methods=["GET"]),
             Route("/_reset", reset, methods=["POST"]),
         ],
         exception_handlers={HTTPException: _http_error, 500: _broken},
     )
+
+
+def _openai(backend: Backend) -> list[Route]:
+    shelf = Shelf(backend)
+    chat = Answering(backend, parse_chat, ChatAnswer)
+    responses = Answering(backend, parse_response, ResponseAnswer, shelf)
+    return [
+        Route("/v1/chat/completions", Endpoint(backend, chat), methods=["POST"]),
+        Route("/v1/responses", Endpoint(backend, responses), methods=["POST"]),
+        Route("/v1/responses/{ident}", Endpoint(backend, shelf.retrieve), methods=["GET"]),
+        Route("/v1/responses/{ident}/cancel", Endpoint(backend, shelf.cancel), methods=["POST"]),
+    ]
+
+
+def _gigachat(backend: Backend) -> list[Route]:
+    first = Answering(backend, parse_gigachat, GigaChatAnswer)
+    primary = Answering(backend, parse_gigachat_primary, GigaChatPrimaryAnswer)
+    return [
+        Route("/api/v1/chat/completions", Endpoint(backend, first, refusal), methods=["POST"]),
+        Route("/api/v2/chat/completions", Endpoint(backend, primary, refusal), methods=["POST"]),
+        Route("/api/v2/oauth", Endpoint(backend, give_token, refusal), methods=["POST"]),
+    ]
 
 
 def _http_error(request: Request, error: Exception) -> Response:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ._caching import PLAIN, Caching
 from ._errors import ApiError, bad_request
 from ._tokens import Prompt, PromptWriter
 
@@ -25,6 +26,7 @@ __all__ = [
     "plain_text",
     "schema_of",
     "tools_called",
+    "write_content",
     "write_preamble",
 ]
 
@@ -52,7 +54,10 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request: read `prompt`, then call `called`, write JSON of `schema` or so many tokens of text."""
+    """One request: read `prompt`, then call `called`, write JSON of `schema` or so many tokens of text.
+
+    With `prewarm` nothing is written at all; with `background` the work goes on though nobody waits for it.
+    """
 
     prompt: Prompt
     max_tokens: int
@@ -61,6 +66,11 @@ class Ask:
     stream: bool
     include_usage: bool
     echo: dict[str, Any]  # what the answer repeats of the request
+    caching: Caching = PLAIN
+    cache_key: str | None = None  # whom the request says it shares a prefix with; it is noted, and no more
+    prewarm: bool = False
+    background: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])  # what comes with the answer
 
 
 def as_mapping(value: object) -> dict[str, Any]:
@@ -77,11 +87,35 @@ def plain_text(content: Content) -> str:
     """The text of a message; parts that are no text stand as their JSON."""
     if isinstance(content, str):
         return content
-    texts: list[str] = []
+    return "".join(map(_part_text, content or ()))
+
+
+def _part_text(part: dict[str, Any]) -> str:
+    text = part.get("text")
+    return text if isinstance(text, str) else compact(part)
+
+
+def write_content(writer: PromptWriter, content: Content) -> None:
+    """Write a message; a part that has a breakpoint of the prompt cache ends there, on a whole token.
+
+    Raises:
+        ApiError: if a breakpoint is none.
+    """
+    if isinstance(content, str):
+        writer.add(content)
+        return
+    said: list[str] = []
     for part in content or ():
-        text = part.get("text")
-        texts.append(text if isinstance(text, str) else compact(part))
-    return "".join(texts)
+        said.append(_part_text(part))
+        breakpoint_ = part.get("prompt_cache_breakpoint")
+        if breakpoint_ is not None:
+            if as_mapping(breakpoint_).get("mode") != "explicit":
+                param = "prompt_cache_breakpoint"
+                raise bad_request(f"Invalid value for '{param}': its mode must be 'explicit'.", param=param)
+            writer.add("".join(said))
+            writer.mark()
+            said.clear()
+    writer.add("".join(said))
 
 
 def write_preamble(writer: PromptWriter, tools: Iterable[object], schema: Schema | None) -> None:

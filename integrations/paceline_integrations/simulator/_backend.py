@@ -10,9 +10,11 @@ from typing import Self
 
 from ._blocks import SharedCache
 from ._cache import Lease, NoCache, PrefixCache
+from ._caching import PLAIN, Caching
 from ._client import Client
 from ._faults import FaultPlan
 from ._limits import RateLimiter
+from ._log import RequestLog
 from ._places import Places
 from ._reply import Usage
 from ._schedule import Schedule
@@ -33,19 +35,23 @@ class Backend:
         self.cache = _make_cache(settings)
         self.places = Places(settings.places)
         self.numbers = itertools.count()
+        self.log = RequestLog(settings.remember)
         self.reset()
 
     def reset(self) -> None:
-        """Forget cached prompts, counts, used-up limits and past faults. Requests under way go on."""
+        """Forget cached prompts, counts, requests, used-up limits and past faults. Work under way goes on."""
         settings = self.settings
         self.cache.clear()
+        self.log.clear()
         self.counters = Counters()
         self.faults = FaultPlan(settings)
         self.limiter = RateLimiter(rpm=settings.rpm, tpm=settings.tpm, burst=settings.burst, now=self.clock())
 
     def stats(self) -> SimulatorStats:
         """Count what was done so far."""
-        return self.counters.stats(running=self.places.running, waiting=self.places.waiting)
+        return self.counters.stats(
+            unfinished=self.log.unfinished, running=self.places.running, waiting=self.places.waiting
+        )
 
 
 def _make_cache(settings: SimulatorSettings) -> PrefixCache:
@@ -65,10 +71,13 @@ class Generation:
         ClientGone: from any wait, if the client hangs up.
     """
 
-    def __init__(self, backend: Backend, client: Client, prompt: Prompt, tokens: int) -> None:
+    def __init__(
+        self, backend: Backend, client: Client, prompt: Prompt, tokens: int, caching: Caching = PLAIN
+    ) -> None:
         self._backend = backend
         self._client = client
         self._prompt = prompt
+        self._caching = caching
         self.tokens = tokens
         self.sent = 0
 
@@ -76,7 +85,7 @@ class Generation:
         backend, prompt = self._backend, self._prompt
         await backend.places.take(self._client)
         now = backend.clock()
-        self._lease: Lease = backend.cache.open(prompt, now)
+        self._lease: Lease = backend.cache.open(prompt, now, self._caching)
         cached = self._lease.cached
         self._schedule = Schedule(
             start=now,
@@ -98,7 +107,10 @@ class Generation:
     @property
     def usage(self) -> Usage:
         """The tokens of the whole answer."""
-        return Usage(self._prompt.tokens, self._lease.cached, self.tokens)
+        lease = self._lease
+        return Usage(
+            self._prompt.tokens, lease.cached, self.tokens, lease.written if self._caching.told else None
+        )
 
     async def next_chunk(self, end: int) -> tuple[int, int]:
         """Wait for the next tokens of a stream that stops at `end`; from which to which there are."""
@@ -113,8 +125,10 @@ class Generation:
         await self._reach(end)
 
     async def finish(self) -> None:
-        """Wait for the end of the answer."""
+        """Wait for the end of the answer; one without tokens has then read its prompt."""
         await self._client.sleep_until(self._schedule.due(self.tokens + 1))
+        if self.tokens == 0:
+            self._lease.commit(self._backend.clock())
 
     async def _reach(self, count: int) -> None:
         if count <= self.sent:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+from ._caching import PLAIN, Caching
 from ._tokens import Prompt
 
 __all__ = ["Lease", "NoCache", "PrefixCache"]
@@ -17,10 +18,11 @@ __all__ = ["Lease", "NoCache", "PrefixCache"]
 class Lease(ABC):
     """One request's hold on a cache, from the start of its prefill to its end."""
 
-    __slots__ = ("cached",)
+    __slots__ = ("cached", "written")
 
-    def __init__(self, cached: int) -> None:
+    def __init__(self, cached: int, written: int = 0) -> None:
         self.cached = cached  # tokens of the prompt that need no evaluation
+        self.written = written  # tokens beyond these that others can read from the first token on
 
     @abstractmethod
     def commit(self, now: float) -> None:
@@ -35,7 +37,7 @@ class PrefixCache(ABC):
     """What was computed of earlier prompts and need not be computed again."""
 
     @abstractmethod
-    def open(self, prompt: Prompt, now: float) -> Lease:
+    def open(self, prompt: Prompt, now: float, caching: Caching = PLAIN) -> Lease:
         """Begin a request: find, and keep in use, the longest prefix that can be read."""
 
     @abstractmethod
@@ -46,7 +48,7 @@ class PrefixCache(ABC):
 class NoCache(PrefixCache):
     """Every token of every prompt is evaluated."""
 
-    def open(self, prompt: Prompt, now: float) -> Lease:  # noqa: ARG002 - the contract's arguments
+    def open(self, prompt: Prompt, now: float, caching: Caching = PLAIN) -> Lease:  # noqa: ARG002
         """Nothing can be read."""
         return _NoLease(0)
 

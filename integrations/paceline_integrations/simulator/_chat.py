@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field, ValidationError
@@ -17,11 +18,13 @@ from ._ask import (
     plain_text,
     schema_of,
     tools_called,
+    write_content,
     write_preamble,
 )
+from ._cache_options import CacheKey, ChatCacheOptions, caching_of
 from ._errors import bad_request, invalid_body
 from ._reply import Part, Piece, Reply, Usage
-from ._tokens import Prompt, PromptWriter
+from ._tokens import PromptWriter
 
 __all__ = ["ChatAnswer", "parse_chat"]
 
@@ -68,9 +71,11 @@ class _ChatBody(Wire):
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
     response_format: dict[str, Any] | None = None
+    prompt_cache_key: CacheKey | None = None
+    prompt_cache_options: ChatCacheOptions | None = None
 
 
-def parse_chat(content: bytes) -> Ask:
+def parse_chat(content: bytes, _headers: Mapping[str, str]) -> Ask:
     """Read the body of a POST to /v1/chat/completions.
 
     Raises:
@@ -85,8 +90,9 @@ def parse_chat(content: bytes) -> Ask:
     functions = [tool.function for tool in body.tools or () if tool.function is not None]
     schema = schema_of(body.response_format, "response_format")
     last = body.messages[-1]
+    writer = _written(body, functions, schema)
     return Ask(
-        prompt=_prompt(body, functions, schema),
+        prompt=writer.prompt(body.model),
         max_tokens=body.max_completion_tokens or body.max_tokens or DEFAULT_TOKENS,
         called=tools_called(
             [Tool(function.name, function.parameters or {"type": "object"}) for function in functions],
@@ -98,20 +104,22 @@ def parse_chat(content: bytes) -> Ask:
         stream=bool(body.stream),
         include_usage=bool(body.stream_options and body.stream_options.include_usage),
         echo={},
+        caching=caching_of(body.prompt_cache_options, writer.marks),
+        cache_key=body.prompt_cache_key,
     )
 
 
-def _prompt(body: _ChatBody, functions: list[_Function], schema: Any) -> Prompt:
+def _written(body: _ChatBody, functions: list[_Function], schema: Any) -> PromptWriter:
     writer = PromptWriter()
     tools = [[function.name, function.description, function.parameters] for function in functions]
     write_preamble(writer, tools, schema)
     for message in body.messages:
         writer.header(message.role)
-        writer.add(plain_text(message.content))
+        write_content(writer, message.content)
         for call in message.tool_calls or ():
             if call.function is not None:
                 writer.add(compact([call.function.name, call.function.arguments]))
-    return writer.prompt(body.model)
+    return writer
 
 
 class ChatAnswer:
@@ -190,10 +198,11 @@ def _deltas(piece: Piece) -> list[dict[str, Any]]:
 
 
 def _usage(usage: Usage) -> dict[str, Any]:
+    written = {} if usage.written is None else {"cache_write_tokens": usage.written}
     return {
         "prompt_tokens": usage.prompt,
         "completion_tokens": usage.output,
         "total_tokens": usage.prompt + usage.output,
-        "prompt_tokens_details": {"cached_tokens": usage.cached, "audio_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": usage.cached, "audio_tokens": 0, **written},
         "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
     }

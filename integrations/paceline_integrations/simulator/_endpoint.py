@@ -1,80 +1,64 @@
-"""One request over HTTP, from its body to its last byte, for either API."""
+"""One request over HTTP, from its first byte to its last: what is the same for every path."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from ._ask import Ask
-from ._backend import Backend, Generation
+from ._ask import compact
+from ._backend import Backend
 from ._client import Client, ClientGone, Dropped
-from ._delivery import Answer, deliver_stream, deliver_whole
-from ._errors import ApiError, rate_limited
-from ._faults import HEADER, Fault
-from ._reply import Reply, compose
+from ._errors import ApiError
+from ._log import Entry
 
-__all__ = ["Endpoint"]
+__all__ = ["Endpoint", "Exchange", "send_json"]
+
+Exchange: TypeAlias = Callable[[Request, Client, Entry], Awaitable[None]]
+"""Answers one request, or raises an ApiError, ClientGone or Dropped."""
 
 
 class Endpoint:
-    """An ASGI application that answers POSTs in one format: `parse` reads, `answer` writes."""
+    """An ASGI application that notes each request and how it ended; `exchange` answers it.
 
-    def __init__(self, backend: Backend, parse: Callable[[bytes], Ask], answer: type[Answer]) -> None:
+    `refuse` writes the body of an error, as OpenAI does if nothing else is said.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        exchange: Exchange,
+        refuse: Callable[[ApiError], dict[str, Any]] = ApiError.body,
+    ) -> None:
         self._backend = backend
-        self._parse = parse
-        self._answer = answer
+        self._exchange = exchange
+        self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         backend = self._backend
-        backend.counters.requests += 1
         client = Client(receive, send, backend.clock)
+        entry = backend.log.begin(scope)
         try:
-            await self._exchange(Request(scope, receive), client)
+            await self._exchange(Request(scope, receive), client, entry)
+            entry.outcome, entry.status = "answered", 200
         except (ClientGone, ClientDisconnect):
-            backend.counters.cancelled += 1
+            entry.outcome = "cancelled"
         except Dropped:
-            backend.counters.errors += 1
+            entry.outcome = "dropped"
         except ApiError as error:
+            entry.outcome, entry.status = "refused", error.status
             headers = backend.limiter.headers(backend.clock()) | error.headers
-            await JSONResponse(error.body(), error.status, headers)(scope, receive, send)
+            await JSONResponse(self._refuse(error), error.status, headers)(scope, receive, send)
         finally:
+            backend.log.end(entry)
             client.close()
 
-    async def _exchange(self, request: Request, client: Client) -> None:
-        backend = self._backend
-        body = await request.body()
-        number = next(backend.numbers)
-        ask, reply, fault = self._plan(body, request.headers.get(HEADER), number)
-        self._admit(ask)
-        await client.sleep_until(backend.clock() + fault.latency)
-        if (error := fault.error()) is not None:
-            backend.counters.errors += 1
-            raise error
-        headers = {"x-request-id": f"req_{number:08x}"}
-        answer = self._answer(ask, reply, int(time.time()))
-        async with Generation(backend, client, ask.prompt, reply.tokens) as generation:
-            headers |= backend.limiter.headers(backend.clock())
-            deliver = deliver_stream if ask.stream else deliver_whole
-            await deliver(answer, generation, client, fault, headers)
 
-    def _plan(self, body: bytes, wishes: str | None, number: int) -> tuple[Ask, Reply, Fault]:
-        backend = self._backend
-        try:
-            ask = self._parse(body)
-            digest = ask.prompt.digest(backend.settings.seed)
-            reply = compose(ask, digest, number)
-            return ask, reply, backend.faults.of(wishes, digest, reply.tokens)
-        except ApiError:
-            backend.counters.errors += 1
-            raise
-
-    def _admit(self, ask: Ask) -> None:
-        backend = self._backend
-        refusal = backend.limiter.admit(ask.prompt.tokens + ask.max_tokens, backend.clock())
-        if refusal is not None:
-            backend.counters.rejected += 1
-            raise rate_limited(refusal)
+async def send_json(client: Client, content: object) -> None:
+    """Answer by JSON."""
+    body = compact(content).encode()
+    await client.start(200, {"content-type": "application/json", "content-length": str(len(body))})
+    await client.write(body, more=False)

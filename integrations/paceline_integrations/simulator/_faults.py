@@ -118,7 +118,7 @@ class FaultPlan:
         return Fault(
             latency=settings.latency + wait * settings.jitter,
             status=500 if failure < settings.fail_rate else None,
-            drop=random.randrange(tokens) if drop < settings.drop_rate else None,
+            drop=random.randrange(max(1, tokens)) if drop < settings.drop_rate else None,
         )
 
 

@@ -37,11 +37,12 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one request; `cached` ones are among the prompt's."""
+    """Tokens of one request; those `cached` are among the prompt's, and those `written` to the cache too."""
 
     prompt: int
     cached: int
     output: int
+    written: int | None = None  # None: the usage does not tell
 
 
 class Reply:
@@ -69,7 +70,7 @@ def compose(ask: Ask, digest: bytes, number: int) -> Reply:
     """Answer a request, the server's `number`th, whose prompt has that digest.
 
     A text has exactly `ask.max_tokens` tokens. Arguments and structured answers are as long as their JSON is:
-    cut short it would be of no use.
+    cut short it would be of no use. Who prewarms is answered by nothing.
 
     Raises:
         ApiError: if a schema cannot be met.
@@ -77,7 +78,9 @@ def compose(ask: Ask, digest: bytes, number: int) -> Reply:
     random = Random(digest)  # noqa: S311 - the same request shall have the same answer
     # Ids are never given twice: frameworks take two messages of one id for the same message.
     ident = f"{number:08x}{digest.hex()[:16]}"
-    if ask.called:
+    if ask.prewarm:
+        parts: tuple[Part, ...] = ()
+    elif ask.called:
         parts = tuple(
             Part(compact(sample(tool.parameters, random)), f"call_{ident}{index}", tool.name)
             for index, tool in enumerate(ask.called)

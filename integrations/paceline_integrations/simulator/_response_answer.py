@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from ._ask import Ask, compact
 from ._reply import Part, Piece, Reply, Usage
 
-__all__ = ["ResponseAnswer"]
+__all__ = ["ResponseAnswer", "Status"]
+
+Status: TypeAlias = Literal["queued", "in_progress", "completed", "failed", "cancelled"]
 
 
 class ResponseAnswer:
@@ -15,17 +17,15 @@ class ResponseAnswer:
 
     def __init__(self, ask: Ask, reply: Reply, created: int) -> None:
         self._reply = reply
+        self._background = ask.background
         self._events = 0
         self._base: dict[str, Any] = {
             "id": f"resp_{reply.ident}",
             "object": "response",
             "created_at": created,
             "model": ask.prompt.model,
-            "error": None,
             "incomplete_details": None,
-            "background": False,
             "service_tier": "default",
-            "store": False,
             "temperature": 1.0,
             "top_p": 1.0,
             **ask.echo,
@@ -33,14 +33,20 @@ class ResponseAnswer:
 
     def whole(self, usage: Usage) -> bytes:
         """The body of an answer that is not streamed."""
-        return compact(self._completed(usage)).encode()
+        return compact(self.response("completed", usage)).encode()
+
+    def queued(self) -> bytes:
+        """What is streamed of work in the background before it has begun."""
+        response = self.response("queued")
+        return self._event("response.created", response=response) + self._event(
+            "response.queued", response=response
+        )
 
     def opening(self) -> bytes:
         """What is streamed before the first token."""
-        response: dict[str, Any] = {**self._base, "status": "in_progress", "output": [], "usage": None}
-        return self._event("response.created", response=response) + self._event(
-            "response.in_progress", response=response
-        )
+        response = self.response("in_progress")
+        created = b"" if self._background else self._event("response.created", response=response)
+        return created + self._event("response.in_progress", response=response)
 
     def chunk(self, start: int, stop: int) -> bytes:
         """The tokens from `start` up to `stop`, with the begin and end of the items they belong to."""
@@ -48,11 +54,23 @@ class ResponseAnswer:
 
     def closing(self, usage: Usage) -> bytes:
         """The end of the stream."""
-        return self._event("response.completed", response=self._completed(usage))
+        return self._event("response.completed", response=self.response("completed", usage))
 
-    def _completed(self, usage: Usage) -> dict[str, Any]:
-        output = [_item(part, part.text, "completed") for part in self._reply.parts]
-        return {**self._base, "status": "completed", "output": output, "usage": _usage(usage)}
+    def failing(self) -> bytes:
+        """The end of a stream whose work broke off."""
+        return self._event("response.failed", response=self.response("failed"))
+
+    def response(self, status: Status, usage: Usage | None = None) -> dict[str, Any]:
+        """The response as it stands; its output and usage are told when it is complete."""
+        parts = self._reply.parts if status == "completed" else ()
+        broke = {"code": "server_error", "message": "The simulator was asked to break off."}
+        return {
+            **self._base,
+            "status": status,
+            "error": broke if status == "failed" else None,
+            "output": [_item(part, part.text, "completed") for part in parts],
+            "usage": None if usage is None else _usage(usage),
+        }
 
     def _piece(self, piece: Piece) -> bytes:
         return self._text_piece(piece) if piece.part.tool is None else self._call_piece(piece)
@@ -131,7 +149,7 @@ def _content(text: str) -> dict[str, Any]:
 def _usage(usage: Usage) -> dict[str, Any]:
     return {
         "input_tokens": usage.prompt,
-        "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": 0},
+        "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": usage.written or 0},
         "output_tokens": usage.output,
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": usage.prompt + usage.output,

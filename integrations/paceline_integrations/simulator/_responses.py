@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,10 +18,12 @@ from ._ask import (
     plain_text,
     schema_of,
     tools_called,
+    write_content,
     write_preamble,
 )
+from ._cache_options import CacheKey, CacheOptions, caching_of
 from ._errors import bad_request, invalid_body
-from ._tokens import Prompt, PromptWriter
+from ._tokens import PromptWriter
 
 __all__ = ["parse_response"]
 
@@ -60,29 +63,34 @@ class _ResponseBody(Wire):
     text: _Text | None = None
     metadata: dict[str, str] | None = None
     background: bool | None = None
+    store: bool | None = None
+    prompt_cache_key: CacheKey | None = None
+    prompt_cache_options: CacheOptions | None = None
 
 
-def parse_response(content: bytes) -> Ask:
+def parse_response(content: bytes, _headers: Mapping[str, str]) -> Ask:
     """Read the body of a POST to /v1/responses. An earlier response may be named, but is not remembered.
 
     Raises:
-        ApiError: if it is malformed, or asks for work in the background.
+        ApiError: if it is malformed, or asks for work in the background that is not to be stored.
     """
     try:
         body = _ResponseBody.model_validate_json(content)
     except ValidationError as error:
         raise invalid_body(error) from error
-    if body.background:
-        raise bad_request("The simulator does not work in the background.", param="background")
+    if body.background and body.store is False:
+        raise bad_request("Background responses are stored: 'store' must not be false.", param="store")
     items = [_Item(role="user", content=body.input)] if isinstance(body.input, str) else body.input
     if not items:
         raise bad_request("Invalid value for 'input': it is empty.", param="input", code="invalid_value")
     tools = [tool for tool in body.tools or () if tool.type == "function" and tool.name is not None]
     schema = schema_of(body.text.format if body.text else None, "text.format")
     last = items[-1]
+    prewarm = body.prompt_cache_options is not None and body.prompt_cache_options.prewarm
+    writer = _written(body, items, tools, schema)
     return Ask(
-        prompt=_prompt(body, items, tools, schema),
-        max_tokens=body.max_output_tokens or DEFAULT_TOKENS,
+        prompt=writer.prompt(body.model),
+        max_tokens=0 if prewarm else body.max_output_tokens or DEFAULT_TOKENS,
         called=tools_called(
             [Tool(tool.name or "", tool.parameters or {"type": "object"}) for tool in tools],
             body.tool_choice,
@@ -93,10 +101,14 @@ def parse_response(content: bytes) -> Ask:
         stream=bool(body.stream),
         include_usage=True,
         echo=_echo(body, tools),
+        caching=caching_of(body.prompt_cache_options, writer.marks),
+        cache_key=body.prompt_cache_key,
+        prewarm=prewarm,
+        background=bool(body.background),
     )
 
 
-def _prompt(body: _ResponseBody, items: list[_Item], tools: list[_Tool], schema: Any) -> Prompt:
+def _written(body: _ResponseBody, items: list[_Item], tools: list[_Tool], schema: Any) -> PromptWriter:
     """Write the prompt as the Chat format does, so that both share what they have in common."""
     writer = PromptWriter()
     write_preamble(writer, ([tool.name, tool.description, tool.parameters] for tool in tools), schema)
@@ -106,19 +118,25 @@ def _prompt(body: _ResponseBody, items: list[_Item], tools: list[_Tool], schema:
     for item in items:
         if item.role is not None:
             writer.header(item.role)
-            writer.add(plain_text(item.content))
+            write_content(writer, item.content)
         elif item.type == "function_call":
             writer.header("assistant")
             writer.add("")
             writer.add(compact([item.name, item.arguments]))
         elif item.type == "function_call_output":
             writer.header("tool")
-            writer.add(plain_text(item.output))
-    return writer.prompt(body.model)
+            write_content(writer, item.output)
+    return writer
 
 
 def _echo(body: _ResponseBody, tools: list[_Tool]) -> dict[str, Any]:
+    options = body.prompt_cache_options
+    applied = None if options is None else {"mode": options.mode, "ttl": options.ttl or "30m"}
     return {
+        "background": bool(body.background),
+        "store": bool(body.background),  # no other response is remembered
+        "prompt_cache_key": body.prompt_cache_key,
+        "prompt_cache_options": applied,
         "instructions": body.instructions,
         "previous_response_id": body.previous_response_id,
         "max_output_tokens": body.max_output_tokens,

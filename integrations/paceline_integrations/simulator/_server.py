@@ -19,6 +19,7 @@ from uvicorn.server import ServerState
 
 from ._app import build_app
 from ._backend import Backend
+from ._log import SimulatorRequest
 from ._settings import SimulatorSettings
 from ._stats import SimulatorStats
 
@@ -167,12 +168,21 @@ class Simulator:
         """What a client takes as its base URL; ends in /v1."""
         return f"{self.url}/v1"
 
+    @property
+    def gigachat_url(self) -> str:
+        """What GigaChat's client takes as its `base_url`; its `auth_url` is `{url}/api/v2/oauth`."""
+        return f"{self.url}/api/v1"
+
     def stats(self) -> SimulatorStats:
         """Count what was done so far: whatever a client has seen the end of is in it."""
         return self._in_loop(self._backend.stats)
 
+    def requests(self) -> tuple[SimulatorRequest, ...]:
+        """The last requests as they were received, oldest first, and what became of each."""
+        return self._in_loop(self._backend.log.told)
+
     def reset(self) -> None:
-        """Forget cached prompts, counts, used-up limits and past faults. Requests under way go on."""
+        """Forget cached prompts, counts, requests, used-up limits and past faults. Work under way goes on."""
         self._in_loop(self._backend.reset)
 
     def __enter__(self) -> Self:

@@ -33,6 +33,7 @@ class SimulatorSettings(BaseModel):
 
     Faults: `fail_rate` is the share of requests answered 500, `drop_rate` that of answers cut in the middle.
     `seed` decides answers, jitter and random faults. `models` are the names that `GET /v1/models` lists.
+    `remember` is how many requests, and how many background responses, can still be asked for.
 
     Raises:
         pydantic.ValidationError: if a value is out of range, of another type, or of an unknown name.
@@ -58,6 +59,7 @@ class SimulatorSettings(BaseModel):
     drop_rate: Share = 0.0
     seed: int = 0
     models: Annotated[tuple[str, ...], Field(min_length=1)] = ("simulator",)
+    remember: Count = 1000
 
     @model_validator(mode="after")
     def _capacity_holds_a_block(self) -> SimulatorSettings:

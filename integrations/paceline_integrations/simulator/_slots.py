@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ._cache import Lease, PrefixCache
+from ._caching import PLAIN, Caching
 from ._tokens import TOKEN_WIDTH, Prompt, common_tokens
 
 __all__ = ["SlotCache"]
@@ -38,8 +39,8 @@ class SlotCache(PrefixCache):
         self._slots = [_Slot() for _ in range(slots)]
         self._min_prefix = min_prefix
 
-    def open(self, prompt: Prompt, now: float) -> Lease:
-        """Take a slot and read what it shares with the prompt.
+    def open(self, prompt: Prompt, now: float, caching: Caching = PLAIN) -> Lease:  # noqa: ARG002
+        """Take a slot and read what it shares with the prompt; a slot keeps its prompt whatever was wished.
 
         Raises:
             RuntimeError: if every slot is busy.
@@ -50,7 +51,7 @@ class SlotCache(PrefixCache):
         slot.busy, slot.used = True, now
         # Until the first token the slot holds only what both prompts share: the rest is being overwritten.
         slot.held = Prompt(prompt.model, prompt.text[: cached * TOKEN_WIDTH])
-        return _SlotLease(slot, prompt, cached=cached)
+        return _SlotLease(slot, prompt, cached=cached, written=prompt.tokens - cached)
 
     def clear(self) -> None:
         """Forget the prompt of every slot."""
@@ -69,8 +70,8 @@ class SlotCache(PrefixCache):
 class _SlotLease(Lease):
     __slots__ = ("_prompt", "_slot")
 
-    def __init__(self, slot: _Slot, prompt: Prompt, *, cached: int) -> None:
-        super().__init__(cached)
+    def __init__(self, slot: _Slot, prompt: Prompt, *, cached: int, written: int) -> None:
+        super().__init__(cached, written)
         self._slot = slot
         self._prompt = prompt
 

@@ -13,9 +13,11 @@ class SimulatorStats(BaseModel):
     """Counts since the start or the last reset, as `GET /_stats` gives them.
 
     `requests` is every POST to an answering endpoint, and `rejected` (429 by a limit), `errors` (refused as
-    malformed, or failed or dropped on demand) and `cancelled` (the client hung up) are those of them that
-    came to no end. Tokens of a prompt count when its prefill begins: prompt = cached + evaluated, always.
-    `output_tokens` are those sent. `running` and `waiting` are the requests of this moment.
+    malformed, or failed or dropped on demand) and `cancelled` (the client hung up, or had work in the
+    background stopped) are those of them that came to no end. Tokens of a prompt count when its prefill
+    begins: prompt = cached + evaluated, always. `output_tokens` are those sent. Of this moment are
+    `unfinished` (requests, to whatever path, that are not answered to their end), `running` (those worked
+    on, in the background too) and `waiting` (for a place).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -28,6 +30,7 @@ class SimulatorStats(BaseModel):
     rejected: int = 0
     errors: int = 0
     cancelled: int = 0
+    unfinished: int = 0
     running: int = 0
     waiting: int = 0
 
@@ -44,7 +47,7 @@ class Counters:
     errors: int = 0
     cancelled: int = 0
 
-    def stats(self, *, running: int, waiting: int) -> SimulatorStats:
+    def stats(self, *, unfinished: int, running: int, waiting: int) -> SimulatorStats:
         """Freeze them."""
         return SimulatorStats(
             requests=self.requests,
@@ -55,6 +58,7 @@ class Counters:
             rejected=self.rejected,
             errors=self.errors,
             cancelled=self.cancelled,
+            unfinished=unfinished,
             running=running,
             waiting=waiting,
         )

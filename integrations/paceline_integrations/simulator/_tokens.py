@@ -42,10 +42,20 @@ class Prompt:
 class PromptWriter:
     """Builds a Prompt piece by piece, each piece padded to whole tokens."""
 
-    __slots__ = ("_pieces",)
+    __slots__ = ("_marks", "_pieces")
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
+        self._marks: list[int] = []
+
+    @property
+    def marks(self) -> tuple[int, ...]:
+        """Where breakpoints were set: each as the number of tokens before it."""
+        return tuple(self._marks)
+
+    def mark(self) -> None:
+        """Set a breakpoint here."""
+        self._marks.append(sum(map(len, self._pieces)) // TOKEN_WIDTH)
 
     def header(self, name: str) -> None:
         """Mark where a message, or the list of tools, begins."""

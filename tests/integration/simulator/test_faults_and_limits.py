@@ -256,16 +256,14 @@ def test_a_shared_cache_bounds_nothing_unless_asked(serve: Serve, connect: Conne
 def test_rates_make_prefill_and_decoding_take_their_time(serve: Serve, connect: Connect) -> None:
     client = connect(serve(prefill_rate=2000.0, decode_rate=100.0))
     begun = time.monotonic()
-    times = [
-        time.monotonic() - begun
-        for chunk in ask(client, stream=True, max_tokens=20)
-        if chunk.choices[0].delta.content
-    ]
+    times: list[float] = []
+    for chunk in ask(client, stream=True, max_tokens=20):
+        tokens = len(chunk.choices[0].delta.content or "") // 4  # several, where a busy machine fell behind
+        times += [time.monotonic() - begun] * tokens
     ended = time.monotonic() - begun
     prefill = (len(DOCUMENT) // 4 + 5) / 2000
-    assert times[0] >= prefill
-    assert all(at >= prefill + turn / 100 for turn, at in enumerate(times))
     assert len(times) == 20
+    assert all(at >= prefill + turn / 100 for turn, at in enumerate(times))
     assert ended >= prefill + 20 / 100
 
 

@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from paceline_integrations.simulator import Simulator, SimulatorSettings, SimulatorStats, create_app
 
 CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
+MARKED: dict[str, Any] = {"type": "input_text", "text": "x", "prompt_cache_breakpoint": True}
 TOOL: dict[str, Any] = {"type": "function", "function": {"name": "f"}}
 
 
@@ -45,6 +46,7 @@ def post(server: Simulator, path: str, **options: Any) -> httpx.Response:
         ({**CHAT, "tool_choice": {"type": "function", "function": {"name": "g"}}}, "tool_choice"),
         ({**CHAT, "response_format": {"type": "xml"}}, "response_format"),
         ({**CHAT, "response_format": {"type": "json_schema"}}, "response_format"),
+        ({**CHAT, "prompt_cache_options": {"prewarm": True}}, "prompt_cache_options.prewarm"),
     ],
 )
 def test_a_malformed_chat_is_refused_by_the_name_of_what_is_wrong(
@@ -64,7 +66,10 @@ def test_a_malformed_chat_is_refused_by_the_name_of_what_is_wrong(
     [
         ({"model": "m"}, "input"),
         ({"model": "m", "input": []}, "input"),
-        ({"model": "m", "input": "x", "background": True}, "background"),
+        ({"model": "m", "input": "x", "background": True, "store": False}, "store"),
+        ({"model": "m", "input": "x", "prompt_cache_key": "k" * 65}, "prompt_cache_key"),
+        ({"model": "m", "input": [{"role": "user", "content": [MARKED]}]}, "prompt_cache_breakpoint"),
+        ({"model": "m", "input": "x", "prompt_cache_options": {"ttl": "1h"}}, "prompt_cache_options.ttl"),
         ({"model": "m", "input": "x", "text": {"format": {"type": "xml"}}}, "text.format"),
         ({"model": "m", "input": "x", "max_output_tokens": -1}, "max_output_tokens"),
     ],

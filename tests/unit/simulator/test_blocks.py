@@ -7,6 +7,7 @@ from hypothesis import given, strategies as st
 
 from paceline_integrations.simulator._blocks import SharedCache
 from paceline_integrations.simulator._cache import Lease
+from paceline_integrations.simulator._caching import Caching
 from paceline_integrations.simulator._tokens import Prompt
 
 
@@ -188,3 +189,52 @@ def test_a_group_released_at_the_first_token_evaluates_its_prefix_once(followers
     for text in texts:
         evaluated += len(text) - run(cache, text + "!")
     assert evaluated == len(prefix) + followers
+
+
+def open_marked(cache: SharedCache, letters: str, *marks: int, explicit: bool = True) -> Lease:
+    """Answer a request with breakpoints at once."""
+    lease = cache.open(prompt(letters), 0.0, Caching(explicit=explicit, marks=marks))
+    lease.commit(0.0)
+    return lease
+
+
+def test_a_breakpoint_within_a_block_is_read_by_those_that_have_it_too() -> None:
+    cache = SharedCache(block=4)
+    assert open_marked(cache, "aaaabbcccc", 6).written == 6
+    assert open_marked(cache, "aaaabbdddd", 6).cached == 6
+    assert open_marked(cache, "aaaabbdddd", 5).cached == 4
+    assert run(cache, "aaaabbdddd") == 4
+
+
+def test_explicitly_nothing_is_kept_beyond_the_last_breakpoint() -> None:
+    cache = SharedCache(block=4)
+    open_marked(cache, "aaaabbbbccccd", 4)
+    assert open_marked(cache, "aaaabbbbccccd", 4, 8).cached == 4
+    assert open_marked(cache, "aaaabbbbccccd").cached == 0, "no breakpoint, no caching"
+
+
+def test_a_later_breakpoint_is_read_past_one_that_nobody_wrote() -> None:
+    cache = SharedCache(block=4)
+    run(cache, "aaaabbbbccccd")
+    assert open_marked(cache, "aaaabbbbccccd", 2, 8).cached == 8
+
+
+def test_a_breakpoint_below_the_smallest_prefix_is_not_kept() -> None:
+    cache = SharedCache(block=4, min_prefix=6)
+    assert open_marked(cache, "aaaabbbb", 5).written == 0
+    assert open_marked(cache, "aaaabbbb", 5, 7).written == 7
+
+
+def test_a_scope_shares_nothing_with_another() -> None:
+    cache = SharedCache(block=4)
+    for scope, cached in (("one", 0), ("two", 0), ("one", 8), (None, 0)):
+        lease = cache.open(prompt("aaaabbbbc"), 0.0, Caching(scope=scope))
+        lease.commit(0.0)
+        assert lease.cached == cached
+
+
+def test_a_lifetime_that_is_asked_for_outlasts_the_servers() -> None:
+    cache = SharedCache(block=4, ttl=10.0)
+    cache.open(prompt("aaaab"), 0.0, Caching(ttl="30m")).commit(0.0)
+    assert cache.open(prompt("aaaab"), 1789.0).cached == 4
+    assert cache.open(prompt("aaaab"), 1800.0).cached == 0

@@ -27,6 +27,7 @@ from paceline_integrations.simulator import SimulatorSettings
         ("latency", -1),
         ("jitter", -1),
         ("concurrency", 0),
+        ("remember", 0),
         ("models", ()),
         ("colour", "red"),
     ],
