@@ -46,12 +46,12 @@ class Bound:
         self.body: Body | None = executor if isinstance(executor, Body) else None
         """The executor, if its jobs hold no slot; middleware sees those as scopes."""
         self.execute: Execute = middleware.wrap(executor.execute) if self.body is None else executor.execute
-        self._classify = getattr(executor, "classify", None)
-        self.estimate: Any = getattr(executor, "estimate", None)
+        self._classify = _offered(executor, "classify")
+        self.estimate: Any = _offered(executor, "estimate")
         """What says what a job will use, if the executor can tell."""
-        self.lock: Any = getattr(executor, "lock", None)
+        self.lock: Any = _offered(executor, "lock")
         """What says which lock a job needs, if the executor has any."""
-        self.discard: Any = getattr(executor, "discard", None)
+        self.discard: Any = _offered(executor, "discard")
         """What lets go of the state of a job that was ended while it rested."""
         self.resources: tuple[str, ...] = _resources(name, executor)
         """What its jobs use that a provider may limit: the models that it names, else itself."""
@@ -79,13 +79,19 @@ class Bound:
         return failure
 
 
+def _offered(executor: Executor, name: str) -> Any:
+    """A method that an executor may have; an attribute that only bears its name is none."""
+    method = getattr(executor, name, None)
+    return method if callable(method) else None
+
+
 def _resources(name: str, executor: Executor) -> tuple[str, ...]:
     named: object = getattr(executor, "resources", None)
     if isinstance(named, str):
         return (named,)
     if isinstance(named, Iterable):
         return tuple(dict.fromkeys(each for each in cast("Iterable[object]", named) if isinstance(each, str)))
-    return (name,) if getattr(executor, "classify", None) is not None else ()
+    return (name,) if _offered(executor, "classify") is not None else ()
 
 
 class Executors:

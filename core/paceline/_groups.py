@@ -18,6 +18,7 @@ from ._options import GroupOptions, Options
 from ._parking import come_back, wait, waiting
 from ._policies import GroupPolicy
 from ._record import GroupRecord, Record
+from ._resting import stands_still
 from ._room import BREATH
 from ._stopping import cancel_group
 
@@ -107,13 +108,19 @@ class Group:
         return handle
 
     async def results(self) -> list[JobResult]:
-        """Wait until all members so far have ended or are suspended; primer first, then in submit order."""
+        """Wait until all members so far have ended or are suspended; primer first, then in submit order.
+
+        Where the others wait for what a suspended one is to be answered, they are given as they are: waiting.
+        """
         members = [record_of(handle) for handle in self._members()]
-        await rest(members)
+        await rest(members, still=lambda: stands_still(self._group))
         return [record.result() for record in members]
 
     async def as_completed(self) -> AsyncGenerator[JobResult, None]:
-        """Yield each member's result as it ends or is suspended, until all do and the group is closed."""
+        """Yield each member's result as it ends or is suspended, until all do and the group is closed.
+
+        Or until the others wait for what a suspended one is to be answered.
+        """
         group = self._group
         ready: OrderedDict[Record, None] = (
             OrderedDict()
@@ -140,7 +147,7 @@ class Group:
                 while ready:
                     record, _ = ready.popitem(last=False)
                     yield record.result()
-                if group.closed and all(record.resting for record in group.unended):
+                if group.closed and (all(record.resting for record in group.unended) or stands_still(group)):
                     return
                 wake.clear()
                 await wait(group.run, wake.wait())

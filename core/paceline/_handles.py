@@ -141,15 +141,21 @@ def _waiter(run: Run, awaited: list[Record]) -> LiveAttempt | None:
     return live
 
 
-async def rest(records: Iterable[Record], given_up: Callable[[], object] | None = None) -> None:
+async def rest(
+    records: Iterable[Record],
+    given_up: Callable[[], object] | None = None,
+    still: Callable[[], bool] | None = None,
+) -> None:
     """Wait until all of these jobs have ended or are suspended; inside a job of the same run, parked.
 
-    `given_up` is called when the wait is cancelled, before a job that waits has its slot again: the jobs may
-    hold it.
+    Or until they stand still: the others wait for those that are suspended. `given_up` is called when the
+    wait is cancelled, before a job that waits has its slot again: the jobs may hold it.
     """
     records = tuple(records)
     while open_records := [record for record in records if not record.resting]:
-        await _rest_once(open_records, given_up)
+        if still is not None and still():
+            return
+        await _rest_once(open_records, given_up, still)
 
 
 async def until_end(record: Record, given_up: Callable[[], object] | None = None) -> None:
@@ -180,7 +186,9 @@ async def until_end(record: Record, given_up: Callable[[], object] | None = None
             record.on_rest.remove(look)
 
 
-async def _rest_once(open_records: list[Record], given_up: Callable[[], object] | None) -> None:
+async def _rest_once(
+    open_records: list[Record], given_up: Callable[[], object] | None, still: Callable[[], bool] | None
+) -> None:
     run = open_records[0].run
     run.check("awaiting a job")
     live = _waiter(run, open_records)
@@ -190,7 +198,7 @@ async def _rest_once(open_records: list[Record], given_up: Callable[[], object] 
     def one_rests() -> None:
         nonlocal left
         left -= 1
-        if not left and not done.done():
+        if not done.done() and (not left or (still is not None and still())):
             done.set_result(None)
             if live is not None:
                 come_back(run, live)

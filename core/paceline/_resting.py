@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from ._record import Record
+from ._record import GroupRecord, Record
 from ._scheduler import State
 
 if TYPE_CHECKING:
     from ._bodies import LiveBody
 
-__all__ = ["Watch", "nothing_goes_on"]
+__all__ = ["Watch", "nothing_goes_on", "stands_still"]
 
 
 class Watch:
@@ -72,6 +72,17 @@ def nothing_goes_on(body: LiveBody) -> bool:
             queue.rotate(-1)
         else:
             return False
+
+
+def stands_still(group: GroupRecord) -> bool:
+    """Whether a member of the group waits for an answer, and the others for that."""
+    primer = group.primer_record
+    unreleased = primer is not None and not group.released and primer.resting
+    paused = group.cap is not None and group.cap.asking > 0
+    if not unreleased and not paused:
+        return False
+    held = {State.BLOCKED} if unreleased else {State.READY}
+    return all(record.resting or record.state in held for record in group.unended)
 
 
 def _of(record: Record) -> tuple[Record, deque[Record], int]:

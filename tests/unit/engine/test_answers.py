@@ -315,3 +315,34 @@ def test_a_graph_refuses_a_policy_that_it_does_not_know() -> None:
                 await graph.start(engine, on_suspended=wrong)
 
     VirtualClock().run(main)
+
+
+@pytest.mark.parametrize("way", ["results", "as_completed"])
+@pytest.mark.parametrize(
+    ("policy", "primer", "followers", "expected"),
+    [
+        (GroupPolicy(), Suspend("?"), [1.0, 1.0], ["suspended", "waiting", "waiting"]),
+        (
+            GroupPolicy(on_follower_suspended="wait"),
+            1.0,
+            [Suspend("?"), 5.0, 1.0],
+            ["succeeded", "suspended", "succeeded", "waiting"],
+        ),
+    ],
+)
+def test_who_waits_for_a_group_is_told_when_all_of_it_waits_for_an_answer(
+    way: str, policy: GroupPolicy, primer: object, followers: list[object], expected: list[str]
+) -> None:
+    async def main() -> None:
+        async with Engine(Asks(), slots=2) as engine:
+            group = await engine.submit_group("g", primer=primer, followers=followers, policy=policy)
+            if way == "results":
+                assert [result.status for result in await group.results()] == expected
+            else:
+                told = [result.status async for result in group.as_completed()]
+                assert sorted(told) == sorted(status for status in expected if status != "waiting")
+            for job_id in engine.snapshot().questions:
+                await engine.reply(job_id, "yes")
+            assert {result.status for result in await group.results()} == {"succeeded"}
+
+    VirtualClock().run(main)

@@ -282,3 +282,20 @@ def test_a_groups_cache_key_fits_a_header_and_is_the_same_for_all_its_jobs(name:
     assert len(first) <= 64
     assert first.isascii()
     assert first.isprintable()
+
+
+def test_an_attribute_that_only_bears_the_name_of_a_hook_is_none() -> None:
+    class Locked:
+        lock = "a lock of its own"
+        discard = True
+        estimate = 3
+        classify = None
+
+        async def execute(self, job: Job, ctx: JobContext) -> object:
+            return job.payload
+
+    async def main() -> None:
+        async with Engine(Locked()) as engine:
+            assert await (await engine.submit(1)) == 1
+
+    VirtualClock().run(main)

@@ -30,13 +30,13 @@ class Answering(Parts):
     async def test_a_job_succeeds_with_the_whole_answer(self, stage: Stage) -> None:
         """One job, one request, one answer."""
         stage.answered(await stage.run())
-        stage.asked(1, "One job that succeeds")
+        stage.asked(1, "A job that succeeds is asked for once")
 
     @promise(needs=("streaming",))
     async def test_a_streamed_job_gives_the_same_output(self, stage: Stage) -> None:
         """Streaming changes when an answer is seen, not what it is."""
         stage.answered(await stage.run(stream=True))
-        stage.asked(1, "One streamed job that succeeds")
+        stage.asked(1, "A streamed job that succeeds is asked for once")
 
     @promise(needs=("streaming",))
     async def test_chunks_come_in_order_and_add_up_to_the_answer(self, stage: Stage) -> None:
@@ -70,8 +70,10 @@ class Answering(Parts):
         assert group.primer is not None
         await stage.until(
             lambda: len(stage.scene.requests) > 1,
-            "Followers start at the primer's first token: none did. In a primer ctx.streaming is true; "
-            "ctx.emit() its first chunk at once, or call ctx.first_token().",
+            lambda: (
+                "Followers start at the primer's first token: none did. In a primer ctx.streaming is true; "
+                "ctx.emit() its first chunk at once, or call ctx.first_token()."
+            ),
         )
         stage.answered(await stage.result(group.followers[0]))
         check(group.primer.status == "running", f"The primer still streams: it is {group.primer.status!r}.")
@@ -115,7 +117,7 @@ class Answering(Parts):
             stage.answered(result)
             if "usage" not in self.lacks:
                 self._counted(stage, result.usage)
-        stage.asked(_MANY, f"{_MANY} jobs at once")
+        stage.asked(_MANY, f"{_MANY} jobs at once are asked for once each")
 
     @promise(needs=("context",))
     async def test_the_context_of_the_job_is_seen_inside(self, stage: Stage) -> None:

@@ -21,7 +21,7 @@ Capability: TypeAlias = Literal["streaming", "usage", "cached", "errors", "conte
 """What an adapter may lack; everything else is promised by all."""
 
 _KNOWN: tuple[str, ...] = get_args(Capability)
-_ENOUGH = 4  # patiences that a whole test may take: a few steps, each of which waits for one at most
+_STEPS = 4  # of a test, each of which waits as long as patience lasts, at most
 
 
 class Parts(ABC):
@@ -53,12 +53,13 @@ class Parts(ABC):
         *,
         slots: int = 8,
         retry: RetryPolicy | None = None,
+        steps: int = _STEPS,
     ) -> None:
         """Play a scenario, in an event loop of its own, and see to it that nothing is left afterwards."""
         __tracebackhide__ = True
         try:
             with asyncio.Runner() as runner:
-                runner.run(self._play(scene, scenario, slots, retry))
+                runner.run(self._play(scene, scenario, slots, retry, steps * self.patience))
         except PromiseBroken as broken:  # it says all; the frames of the event loop would bury that
             raise broken.with_traceback(None) from broken.__cause__
 
@@ -68,27 +69,36 @@ class Parts(ABC):
         scenario: Callable[[Stage], Coroutine[Any, Any, None]],
         slots: int,
         retry: RetryPolicy | None,
+        limit: float,
     ) -> None:
         __tracebackhide__ = True
         around = Surroundings()
+        before = asyncio.all_tasks()
         async with self.provide(scene) as provided:
-            before = asyncio.all_tasks()
             engine = Engine(
                 provided.executor, slots=slots, retry=retry, middleware=[around], grace=self.patience
             )
             stage = Stage(engine, scene, provided, around, self.patience)
             try:
-                async with asyncio.timeout(_ENOUGH * self.patience), engine:
+                async with asyncio.timeout(limit), engine:
                     await scenario(stage)
             except TimeoutError as error:
                 raise PromiseBroken(
-                    f"A job ends: after {_ENOUGH * self.patience:g} s some have not. Their attempts must end "
+                    f"A job ends: after {limit:g} s some have not. Their attempts must end "
                     "when the provider's answer does, and by CancelledError when they are cancelled."
                 ) from error
-            await _nothing_left(stage, before)
+            await _nothing_open(stage)
+        # Only now: what runs as long as a client does was ended by leaving.
+        await stage.until(
+            lambda: asyncio.all_tasks() <= before,
+            lambda: (
+                f"Nothing is left running: {_named(asyncio.all_tasks() - before)}. Await or cancel, before "
+                "execute() ends, every task that it started."
+            ),
+        )
 
 
-async def _nothing_left(stage: Stage, before: set[asyncio.Task[Any]]) -> None:
+async def _nothing_open(stage: Stage) -> None:
     __tracebackhide__ = True
     abandoned = stage.engine.snapshot().abandoned
     check(
@@ -97,11 +107,6 @@ async def _nothing_left(stage: Stage, before: set[asyncio.Task[Any]]) -> None:
         "first belongs into `finally`, and may not wait for the provider.",
     )
     await stage.let_go("The end of its jobs")
-    await stage.until(
-        lambda: asyncio.all_tasks() <= before,
-        f"Nothing is left running: {_named(asyncio.all_tasks() - before)}. Await or cancel, before execute() "
-        "ends, every task that it started.",
-    )
 
 
 def _named(tasks: set[asyncio.Task[Any]]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import NamedTuple
 
 from paceline._policies import RetryPolicy
 
@@ -14,7 +15,7 @@ from ._stage import Stage, check
 
 __all__ = ["Cancelling"]
 
-_LIMIT = 0.5  # seconds, as the timeout of an attempt whose provider stalls
+_IMPATIENCE = 0.2  # of patience: the timeout of an attempt whose provider stalls
 _WAVE = 25
 
 
@@ -42,13 +43,13 @@ class Cancelling(Parts):
     async def test_a_timeout_ends_the_request_and_another_attempt_succeeds(self, stage: Stage) -> None:
         """What the first attempt left half done does not hinder the second."""
         stage.answered(await stage.run())  # what is done once only, imports and connections, is done here
-        result = await stage.run(timeout=_LIMIT)
+        result = await stage.run(timeout=_IMPATIENCE * stage.patience)
         stage.answered(result)
         check(
             len(result.attempts) == 2,
             f"An attempt that takes too long is followed by another: there were {len(result.attempts)}.",
         )
-        stage.asked(3, "Two jobs, one of which needed a second attempt")
+        stage.asked(3, "Two jobs, of which one is tried twice, are asked for three times")
         await stage.let_go("The timeout of an attempt")
 
     def test_nothing_is_left_running_or_open(self) -> None:
@@ -60,23 +61,23 @@ class Cancelling(Parts):
         """Many of them (`cancelled_streams`), and the client still answers as before."""
         __tracebackhide__ = True
         number = self.cancelled_streams
+        waves = -(-number // _WAVE)
         after = 0 if "streaming" in self.lacks else 1
 
         async def scenario(stage: Stage) -> None:
             __tracebackhide__ = True
-            threads = 0
+            first: _Left | None = None
             for begun in range(0, number, _WAVE):
                 await _wave(stage, min(_WAVE, number - begun), stream=bool(after))
-                threads = threads or _threads()
+                first = first or _Left.now()
             stage.answered(await stage.run())
-            await _no_more_threads(stage, threads)
+            await _no_more(stage, first or _Left.now())
 
-        self.play(Scene(*[Stall(after)] * number, Answer()), scenario, slots=_WAVE)
+        self.play(Scene(*[Stall(after)] * number, Answer()), scenario, slots=_WAVE, steps=2 + waves)
 
 
 async def _wave(stage: Stage, size: int, *, stream: bool) -> None:
     __tracebackhide__ = True
-    tasks = asyncio.all_tasks()
     handles = [await stage.submit(stream=stream) for _ in range(size)]
     listened = [handle.stream() for handle in handles[::2]] if stream else []
     await stage.reached(size)
@@ -85,36 +86,48 @@ async def _wave(stage: Stage, size: int, *, stream: bool) -> None:
     for handle in handles:
         handle.cancel("enough")
     await stage.let_go("Cancelling a job")
-    await stage.until(
-        lambda: not (asyncio.all_tasks() - tasks),
-        f"A cancelled stream leaves no task: {len(asyncio.all_tasks() - tasks)} are left of {size}.",
-    )
 
 
 async def _rounds(stage: Stage) -> None:
     __tracebackhide__ = True
-    threads = 0
-    for number in range(3):
+    first: _Left | None = None
+    for _ in range(3):
         stage.answered(await stage.run())
         await stage.run()
         handle = await stage.submit()
         await stage.reached()
         handle.cancel("enough")
         await stage.let_go("Cancelling a job")
-        if number == 0:  # what a library starts once and for all is not a leak
-            threads = _threads()
-    await _no_more_threads(stage, threads)
+        first = first or _Left.now()
+    await _no_more(stage, first or _Left.now())
 
 
-async def _no_more_threads(stage: Stage, most: int) -> None:
+class _Left(NamedTuple):
+    """What there is of tasks and threads. What a library starts once and for all is there from the first."""
+
+    tasks: int
+    threads: int
+
+    @classmethod
+    def now(cls) -> _Left:
+        threads = (each.name for each in threading.enumerate())
+        # Those of the loop's own pool end with it.
+        return cls(len(asyncio.all_tasks()), sum(not name.startswith("asyncio_") for name in threads))
+
+
+async def _no_more(stage: Stage, first: _Left) -> None:
     __tracebackhide__ = True
     await stage.until(
-        lambda: _threads() <= most,
-        f"Jobs leave no threads: there are {_threads()}, after the first round there were {most}. Close what "
-        "starts them, or keep it for all jobs.",
+        lambda: _Left.now().tasks <= first.tasks,
+        lambda: (
+            f"Jobs leave no tasks: there are {_Left.now().tasks}, and after the first there were "
+            f"{first.tasks}. Await or cancel, before execute() ends, every task that it started."
+        ),
     )
-
-
-def _threads() -> int:
-    """How many there are, but for those of the loop's own pool: they end with it."""
-    return sum(not each.name.startswith("asyncio_") for each in threading.enumerate())
+    await stage.until(
+        lambda: _Left.now().threads <= first.threads,
+        lambda: (
+            f"Jobs leave no threads: there are {_Left.now().threads}, and after the first there were "
+            f"{first.threads}. Close what starts them, or keep it for all jobs."
+        ),
+    )

@@ -85,12 +85,12 @@ class Failing(Parts):
         told = "" if result.error is None else f"\n{result.error.traceback}"
         check(
             result.status == "succeeded",
-            f"{what} is tried again and succeeds: it is {result.status!r} after {len(result.attempts)} "
-            f"attempts, {len(stage.scene.requests)} requests. classify() returns Failure(True, ...) for such "
+            f"{what} is tried again and succeeds: it is {result.status!r} (attempts: {len(result.attempts)}, "
+            f"requests: {len(stage.scene.requests)}). classify() returns Failure(True, ...) for such "
             f"errors: paceline.classify_error knows those of HTTP clients.{told}",
         )
         stage.answered(result)
-        stage.asked(2, f"{what} needs two attempts")
+        stage.asked(2, f"{what} is asked for twice")
         expected, got = stage.scene.usage.input_tokens, (result.usage or Usage()).input_tokens
         check(
             "usage" in self.lacks or got == expected,
@@ -103,10 +103,10 @@ class Failing(Parts):
         self._told(result, what)
         check(
             len(result.attempts) == 1,
-            f"{what} is not tried again: there were {len(result.attempts)} attempts. classify() returns "
+            f"{what} is not tried again: it had {len(result.attempts)} attempts. classify() returns "
             "Failure(False, ...) for such errors: paceline.classify_error knows those of HTTP clients.",
         )
-        stage.asked(1, f"{what} needs one attempt")
+        stage.asked(1, f"{what} is asked for once")
         message = "" if result.error is None else result.error.message
         refusal = stage.scene.requests[0].refusal
         assert refusal is not None

@@ -106,12 +106,13 @@ class Stage:
                 "(`patience` of the suite is how long it waits.)"
             ) from None
 
-    async def until(self, condition: Callable[[], bool], broken: str) -> None:
+    async def until(self, condition: Callable[[], bool], broken: Callable[[], str]) -> None:
         """Wait until that is so, as long as patience lasts."""
         __tracebackhide__ = True
         end = time.monotonic() + self.patience
         while not condition():  # it may happen in another thread
-            check(time.monotonic() < end, broken)
+            if time.monotonic() >= end:
+                raise PromiseBroken(broken())
             await asyncio.sleep(_STEP)
 
     async def reached(self, requests: int = 1) -> None:
@@ -119,8 +120,10 @@ class Stage:
         __tracebackhide__ = True
         await self.until(
             lambda: self.scene.open >= requests,
-            f"A job asks its provider: {self._asked()} came, {requests} open ones were expected. "
-            "Does what you provide play the scene, by scene.play() or scene.request()?",
+            lambda: (
+                f"A job asks its provider: {self._asked()} came, {requests} open ones were expected. "
+                "Does what you provide play the scene, by scene.play() or scene.request()?"
+            ),
         )
 
     async def let_go(self, after: str) -> None:
@@ -128,9 +131,11 @@ class Stage:
         __tracebackhide__ = True
         await self.until(
             lambda: not self.scene.open,
-            f"{after} ends the provider's request: {self.scene.open} of {len(self.scene.requests)} are "
-            "still open. Close the response on every way out (`async with`, `aclosing`), and let "
-            "CancelledError pass.",
+            lambda: (
+                f"{after} ends the provider's request: {self.scene.open} of {len(self.scene.requests)} are "
+                "still open. Close the response on every way out (`async with`, `aclosing`), and let "
+                "CancelledError pass."
+            ),
         )
 
     def answered(self, result: JobResult) -> None:
@@ -147,7 +152,7 @@ class Stage:
             f"The output is the whole answer, {self.scene.text!r}: text() read {got!r} of {result.output!r}.",
         )
 
-    def asked(self, requests: int, attempts: str) -> None:
+    def asked(self, requests: int, what: str) -> None:
         """Check how many requests the provider has seen."""
         __tracebackhide__ = True
         seen = len(self.scene.requests)
@@ -156,7 +161,7 @@ class Stage:
             if seen > requests
             else "Another attempt was due: does classify() call this error retryable?"
         )
-        check(seen == requests, f"{attempts}, {requests} requests: the provider saw {seen}. {remedy}")
+        check(seen == requests, f"{what}: of {requests} requests the provider saw {seen}. {remedy}")
 
     def _asked(self) -> str:
         return f"{len(self.scene.requests)} requests made, {self.scene.open} of them open"

@@ -42,7 +42,7 @@ class Suspending(Parts):
         """It ends as it would have, had nobody been asked."""
         handle = await _asking(stage)
         await _answer(stage, handle)
-        stage.asked(1, "A job that goes on after an answer")
+        stage.asked(1, "A job that goes on after an answer is asked for once")
 
     @promise(needs=("suspend",), question=_ASKS)
     async def test_an_answer_that_does_not_fit_leaves_the_question_open(self, stage: Stage) -> None:
@@ -68,7 +68,7 @@ class Suspending(Parts):
         """The next attempt has the answer: it is applied once, and a person is asked once."""
         handle = await _asking(stage)
         await _answer(stage, handle)
-        stage.asked(2, "A job that fails once after its answer")
+        stage.asked(2, "A job that fails once after its answer is asked for twice")
 
     @promise(needs=("suspend",), question=_ASKS)
     async def test_a_job_is_cancelled_while_it_asks(self, stage: Stage) -> None:
