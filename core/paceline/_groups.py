@@ -146,7 +146,8 @@ class Group:
             while True:
                 while ready:
                     record, _ = ready.popitem(last=False)
-                    yield record.result()
+                    if record.resting:  # else it was answered meanwhile, and will rest again
+                        yield record.result()
                 if group.closed and (all(record.resting for record in group.unended) or stands_still(group)):
                     return
                 wake.clear()

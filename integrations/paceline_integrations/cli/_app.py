@@ -66,7 +66,8 @@ def _paceline(
 def main() -> None:
     """Run the command that `sys.argv` names, and leave the process with its exit code.
 
-    0: all succeeded. 1: some did not. 2: bad usage or input, told in one line. 130: interrupted.
+    0: all succeeded. 1: some did not. 2: bad usage or input, told in one line. 3: all succeeded but those
+    that wait for an answer. 130: interrupted.
     """
     code = call(sys.argv[1:])
     if code == INTERRUPTED:

@@ -8,7 +8,7 @@ import stat
 import sys
 import tempfile
 from array import array
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -74,6 +74,7 @@ class _Index:
     lanes: dict[str, array[int]] = field(default_factory=dict[str, "array[int]"])
     """The lines of each lane."""
     jobs: int = 0
+    found: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
 
 
 class GroupsFile:
@@ -81,17 +82,20 @@ class GroupsFile:
 
     It is read twice, so that nothing runs if a line is wrong and yet only the lines at work are in memory.
     What cannot be read twice (standard input, for which "-" stands, or a pipe) is copied to a temporary file.
-    `tags` are keys of the metadata by whose values jobs are told apart: they must be such values.
+    `tags` are keys of the metadata by whose values jobs are told apart: they must be such values. `called`
+    are keys or names of jobs; those of the file that are called so are then in `found`.
 
     Raises:
         CommandError: if it cannot be read, or a line is wrong: where, and what was expected.
     """
 
-    def __init__(self, path: Path, *, tags: Collection[str] = ()) -> None:
+    def __init__(
+        self, path: Path, *, tags: Collection[str] = (), called: Collection[str] = frozenset()
+    ) -> None:
         self.name = "<stdin>" if str(path) == "-" else str(path)
         self._file = _open(path, self.name)
         try:
-            self._index = _Check(self.name, tags).read(self._file)
+            self._index = _Check(self.name, tags, called).read(self._file)
         except BaseException:
             self._file.close()
             raise
@@ -105,6 +109,11 @@ class GroupsFile:
     def groups(self) -> int:
         """How many groups there are."""
         return len(self._index.offsets)
+
+    @property
+    def found(self) -> Mapping[str, list[str]]:
+        """The keys of the jobs that are called so, by key or name."""
+        return self._index.found
 
     @property
     def lanes(self) -> list[str]:
@@ -157,9 +166,10 @@ def _copy(source: IO[bytes]) -> IO[bytes]:
 class _Check:
     """The first reading."""
 
-    def __init__(self, name: str, tags: Collection[str]) -> None:
+    def __init__(self, name: str, tags: Collection[str], called: Collection[str]) -> None:
         self._name = name
         self._tags = tags
+        self._called = called
         self._wrong: list[str] = []
         self._found = 0
         self._seen: dict[str, int] = {}
@@ -221,6 +231,18 @@ class _Check:
         index.offsets.append(offset)
         index.first_jobs.append(index.jobs)
         index.jobs += line.jobs
+        if self._called:
+            self._find(index, line)
+
+    def _find(self, index: _Index, line: GroupLine) -> None:
+        primer, followers = line.members()
+        members = [(f"{line.group}/follower/{place}", each) for place, each in enumerate(followers)]
+        if primer is not None:
+            members.append((f"{line.group}/primer", primer))
+        for key, member in members:
+            for called in dict.fromkeys((key, member.name or key)):
+                if called in self._called:
+                    index.found.setdefault(called, []).append(key)
 
     def _tell(self, number: int, what: str) -> None:
         self._found += 1

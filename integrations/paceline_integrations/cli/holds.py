@@ -13,7 +13,9 @@ __all__ = ["Hold", "HoldMeter", "hold_of", "out_of_budget"]
 
 _ADMISSION: Final = frozenset({"limit", "retry_after", "circuit", "budget", "prefix", "cache"})
 """Kinds of reasons for which jobs wait although there is a slot."""
-_AT_REST: Final = frozenset({"budget", "release", "dependency", "reply"})
+_ASKS: Final = frozenset({"reply", "children"})
+"""Kinds of reasons of a job that asks, or of whose own jobs one does, when nothing runs."""
+_AT_REST: Final = _ASKS | {"budget", "release", "dependency", "lock", "max_running", "group_in_flight"}
 """Kinds of reasons that nothing but another job's end, more of a budget, or an answer takes away."""
 
 
@@ -50,14 +52,34 @@ def hold_of(snapshot: Snapshot) -> Hold | None:
     return Hold(first, jobs, max(0.0, min(until) - snapshot.time) if until else None)
 
 
+def at_rest(snapshot: Snapshot) -> bool:
+    """Whether nothing goes on by itself: without an answer or more of a budget all stays as it is."""
+    if snapshot.counts["running"] or snapshot.abandoned:
+        return False
+    return all(each.kind in _AT_REST and each.until is None for each in snapshot.waiting.values())
+
+
 def out_of_budget(snapshot: Snapshot) -> Mapping[str, WaitReason]:
     """Jobs, by id, that wait for more of a budget when nothing else can go on, nor time bring more."""
-    reasons = snapshot.waiting
-    if snapshot.counts["running"] or any(
-        each.kind not in _AT_REST or each.until is not None for each in reasons.values()
-    ):
+    if not at_rest(snapshot):
         return {}
-    return {job: each for job, each in reasons.items() if each.kind == "budget"}
+    return {job: each for job, each in snapshot.waiting.items() if each.kind == "budget"}
+
+
+def only_asks(snapshot: Snapshot) -> bool:
+    """Whether all that has not ended asks something, or waits for its own jobs that do."""
+    return all(each.kind in _ASKS for each in snapshot.waiting.values())
+
+
+def held_by_questions(snapshot: Snapshot) -> Mapping[str, str]:
+    """Jobs, by id, that wait for one that asks, where nothing else goes on; and how to say so."""
+    held = {job: each for job, each in snapshot.waiting.items() if each.kind not in _ASKS | {"budget"}}
+    return {
+        job: "the primer of its group waits for an answer"
+        if each.kind == "release"
+        else f"{each}, and a job there for an answer"
+        for job, each in held.items()
+    }
 
 
 class HoldMeter:

@@ -6,11 +6,12 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar
 
-__all__ = ["GRACE", "INTERRUPTED", "leave_interrupted", "run_until_interrupted"]
+__all__ = ["GRACE", "INTERRUPTED", "leave_interrupted", "run_until_interrupted", "undone_in_any_case"]
 
 INTERRUPTED = 130
 GRACE = 5.0
@@ -36,6 +37,7 @@ class _Clock:
     def __init__(self) -> None:
         self._hurry = threading.Event()
         self.told = False
+        self.undo: list[Callable[[], object]] = []
 
     def start(self) -> None:
         threading.Thread(target=self._end_in_time, name="paceline-interrupt", daemon=True).start()
@@ -46,6 +48,8 @@ class _Clock:
     def _end_in_time(self) -> None:
         if self._hurry.wait(GRACE - _MARGIN):
             threading.Event().wait(_HURRY)
+        for undo in self.undo:
+            undo()
         if not self.told:
             # A live screen hides the cursor.
             os.write(2, b"\x1b[?25h\n" + _HELD if os.isatty(2) else _HELD)
@@ -102,6 +106,17 @@ def run_until_interrupted(main: Callable[[], Coroutine[Any, Any, T]]) -> T | Non
             runner.close()
             for number, earlier in before.items():
                 signal.signal(number, earlier)
+
+
+@contextmanager
+def undone_in_any_case(undo: Callable[[], object]) -> Generator[None]:
+    """Have something undone when the block is left, and also if the process is ended before that."""
+    _CLOCK.undo.append(undo)
+    try:
+        yield
+    finally:
+        undo()
+        _CLOCK.undo.remove(undo)
 
 
 def leave_interrupted() -> None:

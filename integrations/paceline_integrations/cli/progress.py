@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,6 +18,8 @@ from .summary import amount, duration, lanes_table
 
 if TYPE_CHECKING:
     from paceline import RunReport, RunTally, Snapshot
+
+    from .asking import Person
 
 __all__ = ["Watched", "show_progress"]
 
@@ -41,20 +43,28 @@ class Watched(Protocol):
 
 
 @contextmanager
-def show_progress(run: Watched, console: Console) -> Generator[None]:
-    """Show the run's progress below whatever else is printed, until the block is left."""
-    screen = _Screen(run)
-    with Live(get_renderable=screen.render, console=console, refresh_per_second=8, transient=True):
+def show_progress(run: Watched, console: Console, person: Person | None = None) -> Generator[None]:
+    """Show the run's progress below whatever else is printed, until the block is left.
+
+    What the person is asked stands above it: of a picture that is too high, the lower part is cut off.
+    """
+    screen = _Screen(run, person)
+    with Live(get_renderable=screen.render, console=console, refresh_per_second=8, transient=True) as live:
+        if person is not None:
+            person.screen = live
         yield
 
 
 class _Screen:
-    def __init__(self, run: Watched) -> None:
+    def __init__(self, run: Watched, person: Person | None) -> None:
         self._run = run
+        self._person = person
         self._begun = time.monotonic()
 
     def render(self) -> RenderableType:
-        rows: list[RenderableType] = [self._bar(), self._counts()]
+        question = None if self._person is None else self._person.render()
+        rows: list[RenderableType] = [] if question is None else [question]
+        rows += [self._bar(), self._counts()]
         if self._run.snapshot is not None:
             rows.append(_held(self._run.snapshot))
         report = self._run.report()
@@ -82,11 +92,12 @@ class _Screen:
     def _counts(self) -> Text:
         totals = self._run.tally.totals
         snapshot = self._run.snapshot
-        parts = [Text(f"{0 if snapshot is None else snapshot.counts['running']} running")]
+        counts: Mapping[str, int] = {} if snapshot is None else snapshot.counts
+        parts = [Text(f"{counts.get('running', 0)} running")]
         for count, word, style in (
             (totals.failed, "failed", "bold red"),
             (totals.skipped, "skipped", "yellow"),
-            (totals.suspended, "suspended", "magenta"),
+            (counts.get("suspended", 0), "asking", "magenta"),
         ):
             if count:
                 parts.append(Text(f"{count:,} {word}", style=style))

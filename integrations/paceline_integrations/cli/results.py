@@ -17,7 +17,7 @@ from paceline import JobResult, TaskReport
 
 from ._errors import CommandError
 
-__all__ = ["ResultsFile", "ResultsStream", "ResultsWriter", "refuse_existing"]
+__all__ = ["ResultsFile", "ResultsStream", "ResultsWriter", "is_regular", "refuse_existing", "unwritable"]
 
 _FIELDS = {"group", "role", "index", "name", "status", "output", "error", "usage", "attempts"}
 
@@ -26,7 +26,8 @@ _SAID_ONCE: Any = {"attempts": {"__all__": {"error": {"traceback"}}}}
 
 
 def _line(result: JobResult) -> bytes:
-    fields = _FIELDS | {"questions"} if result.questions else _FIELDS
+    # Who asks is answered by key.
+    fields = _FIELDS | {"questions", "key"} if result.questions else _FIELDS
     report = TaskReport.of(result)
     text = report.model_dump_json(include=fields, exclude=_SAID_ONCE, by_alias=True)
     return text.encode("utf-8", "replace") + b"\n"
@@ -82,10 +83,10 @@ class ResultsFile:
         if not overwrite:
             refuse_existing("--out", path)
         try:
-            self._file = FileIO(path, "w+" if overwrite else "x+") if _regular(path) else FileIO(path, "w")
+            self._file = FileIO(path, "w+" if overwrite else "x+") if is_regular(path) else FileIO(path, "w")
         except OSError as error:
-            raise _unwritable(path, error) from error
-        self._offsets = array("q", [-1]) * jobs if _regular(path) else None
+            raise unwritable(path, error) from error
+        self._offsets = array("q", [-1]) * jobs if is_regular(path) else None
         self._end = 0
 
     def add(self, place: int, result: JobResult) -> None:
@@ -97,7 +98,7 @@ class ResultsFile:
                 # Unbuffered: what was written is with the system, and outlives this process.
                 left = left[self._file.write(left) or 0 :]
         except OSError as error:
-            raise _unwritable(self._path, error, code=1) from error
+            raise unwritable(self._path, error, code=1) from error
         if self._offsets is not None:
             self._offsets[place] = self._end
             self._end += len(line)
@@ -144,11 +145,11 @@ class ResultsFile:
 
 def refuse_existing(flag: str, path: Path) -> None:
     """Raise if a file is there that would be replaced."""
-    if _regular(path) and path.exists():
+    if is_regular(path) and path.exists():
         raise CommandError(f"{flag} {path}: the file exists; give --overwrite to replace it")
 
 
-def _regular(path: Path) -> bool:
+def is_regular(path: Path) -> bool:
     """Whether it is a file, or may become one: not /dev/null, not a pipe."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
@@ -156,7 +157,8 @@ def _regular(path: Path) -> bool:
         return True
 
 
-def _unwritable(path: Path, error: OSError, code: int = 2) -> CommandError:
+def unwritable(path: Path, error: OSError, code: int = 2) -> CommandError:
+    """Say of a file why nothing can be written to it."""
     why = (
         f"the folder {path.parent} does not exist" if isinstance(error, FileNotFoundError) else error.strerror
     )

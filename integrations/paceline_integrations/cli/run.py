@@ -31,6 +31,18 @@ Out = Annotated[
     option("Where results go, one line a job. Default: standard output.", panel=_INPUT, metavar="FILE"),
 ]
 Events = Annotated[Path | None, option("Where the event log goes.", panel=_INPUT, metavar="FILE")]
+Answers = Annotated[
+    Path | None,
+    option("Answers to what jobs ask, by job and question.", panel=_INPUT, metavar="FILE"),
+]
+Questions = Annotated[
+    Path | None,
+    option(
+        "Where questions go that nobody answers, a line each; with answers put in, a file for --answers.",
+        panel=_INPUT,
+        metavar="FILE",
+    ),
+]
 Overwrite = Annotated[bool, _switch("--overwrite", "Replace files that exist.", panel=_INPUT)]
 Lanes = Annotated[
     list[str] | None,
@@ -130,6 +142,8 @@ def run(
     executor: Executor = None,
     out: Out = None,
     events: Events = None,
+    answers: Answers = None,
+    questions: Questions = None,
     overwrite: Overwrite = False,
     lane: Lanes = None,
     slots: Slots = None,
@@ -162,11 +176,14 @@ def run(
     is said besides wins. Jobs beyond --limits wait. A --budget is reserved before each call: jobs for which
     too little is left wait for its next period, or, where there is none, end when all that could run has run.
 
+    A job that asks something is answered from --answers; else, where standard input and error are a terminal,
+    by the person there, while the others go on. What nobody answers stays open and is written to --questions.
+
     Every option can be given as an environment variable: --in-flight as PACELINE_IN_FLIGHT, and so on; what
     can be repeated is separated by ; there, lanes by commas.
 
     Exit code: 0 all succeeded, 1 some did not (those that a budget stopped included), 2 bad usage or input
-    (nothing was run), 130 interrupted.
+    (nothing was run), 3 all did but those that wait for an answer, 130 interrupted.
     """
     flags = dict(locals())  # all options, by name
     # Imported late: `paceline --help` need not load the engine.

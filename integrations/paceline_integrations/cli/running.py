@@ -6,9 +6,10 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
+from rich.text import Text
 
 from paceline import (
     Engine,
@@ -25,19 +26,29 @@ from paceline import (
 )
 
 from ._errors import CommandError
+from .answers import Answers
 from .budgets import BudgetMeter
+from .desk import Desk
 from .groups_file import GroupsFile
 from .interrupts import GRACE, INTERRUPTED, run_until_interrupted
+from .keys import terminal
 from .loading import load_executor
 from .logs import configure_logging
-from .results import ResultsFile, ResultsStream, ResultsWriter, refuse_existing
+from .outputs import check_outputs
+from .questions import QuestionsFile
+from .results import ResultsFile, ResultsStream, ResultsWriter
 from .runner import GroupsRun
 from .settings import RunSettings, read_settings
 from .summary import Held, print_held, print_summary
 from .terms import Terms, terms_of
 
+if TYPE_CHECKING:
+    from .asking import Person
+
 __all__ = ["run_file"]
 
+UNANSWERED = 3
+"""The exit code where nothing went wrong, but jobs wait for answers."""
 _TROUBLES = 10
 _GROUPS_TOLD = 10_000
 """Of how many groups at most it is kept what each saved: of more, sums only."""
@@ -53,11 +64,19 @@ def run_file(path: Path, flags: dict[str, Any]) -> int:
     """
     settings = read_settings(RunSettings, flags)
     configure_logging(settings.log_level, as_json=settings.log_json)
-    _check_outputs(path, settings)
+    check_outputs(
+        {"groups": path, "answers": settings.answers},
+        {"--out": settings.out, "--events": settings.events, "--questions": settings.questions},
+        overwrite=settings.overwrite,
+    )
     stdout = sys.stdout
     tags = {budget.by for budget in settings.budget if budget.by is not None}
     with ExitStack() as stack:
-        groups = stack.enter_context(GroupsFile(path, tags=tags))
+        answers = None if settings.answers is None else Answers(settings.answers)
+        called = frozenset[str]() if answers is None else answers.jobs
+        groups = stack.enter_context(GroupsFile(path, tags=tags, called=called))
+        if answers is not None:
+            answers.resolve(groups.found)
         # What the person's own code prints must not get between results: it goes where logs go.
         stack.enter_context(redirect_stdout(sys.stderr))
         executor = load_executor(settings.executor)
@@ -65,15 +84,25 @@ def run_file(path: Path, flags: dict[str, Any]) -> int:
         terms = terms_of(settings, executor, name)
         screen = _screen(settings, stdout)
         results = _Results(_writer(settings, groups, stack, screen, stdout))
-        engine = _engine(settings, terms, groups, {name: executor})
+        desk = Desk(answers=answers, person=_person(), file=_questions(settings, stack))
+        engine = _engine(settings, terms, groups, {name: executor}, desk)
         savings = SavingsTally(**terms.savings, keep_groups=groups.groups <= _GROUPS_TOLD)
         budgets = BudgetMeter(terms.budgets)
         run = GroupsRun(
-            engine, groups, results, terms.policy, keep=settings.json_report, savings=savings, budgets=budgets
+            engine,
+            groups,
+            results,
+            terms.policy,
+            keep=settings.json_report,
+            savings=savings,
+            budgets=budgets,
+            desk=desk,
         )
-        with _progress(run, screen):
+        with _progress(run, screen, desk.person):
             interrupted = run_until_interrupted(run.main) is None
         results.finish()
+    if not interrupted:
+        desk.tell_unused()
     return _tell(settings, run, results.troubles, interrupted, stdout)
 
 
@@ -111,26 +140,9 @@ def _shared_cause(result: JobResult) -> str | None:
     return None if result.attempts else result.error.type
 
 
-def _check_outputs(path: Path, settings: RunSettings) -> None:
-    outputs = [("--out", settings.out), ("--events", settings.events)]
-    for flag, output in outputs:
-        if output is None:
-            continue
-        if _same(output, path):
-            raise CommandError(f"{flag} {output}: that is the file of the groups")
-        if not settings.overwrite:
-            refuse_existing(flag, output)
-        if not output.parent.is_dir():
-            raise CommandError(f"{flag} {output}: the folder {output.parent} does not exist")
-    if settings.out is not None and settings.events is not None and _same(settings.out, settings.events):
-        raise CommandError(f"--out and --events name the same file, {settings.out}")
-
-
-def _same(one: Path, other: Path) -> bool:
-    return one.resolve() == other.resolve()
-
-
-def _engine(settings: RunSettings, terms: Terms, groups: GroupsFile, executor: dict[str, Executor]) -> Engine:
+def _engine(
+    settings: RunSettings, terms: Terms, groups: GroupsFile, executor: dict[str, Executor], desk: Desk
+) -> Engine:
     lanes = {name: Lane(name) for name in groups.lanes} | {lane.name: lane for lane in settings.lane}
     sinks: list[Sink] = []
     if settings.events is not None:
@@ -148,6 +160,7 @@ def _engine(settings: RunSettings, terms: Terms, groups: GroupsFile, executor: d
         budget=terms.budgets,
         prices=terms.prices,
         retry=RetryPolicy(attempts=settings.retries + 1) if settings.retries else None,
+        middleware=(desk.askers,),
         sinks=sinks,
         grace=_ENGINE_GRACE,
     )
@@ -186,14 +199,29 @@ def _print_above(screen: Console) -> Callable[[str], object]:
     return write
 
 
+def _person() -> Person | None:
+    found = terminal()
+    if found is None:
+        return None
+    from .asking import Person
+
+    return Person(found, Console(stderr=True))
+
+
+def _questions(settings: RunSettings, stack: ExitStack) -> QuestionsFile | None:
+    if settings.questions is None:
+        return None
+    return stack.enter_context(QuestionsFile(settings.questions, overwrite=settings.overwrite))
+
+
 @contextmanager
-def _progress(run: GroupsRun, screen: Console | None) -> Generator[None]:
+def _progress(run: GroupsRun, screen: Console | None, person: Person | None) -> Generator[None]:
     if screen is None:
         yield
         return
     from .progress import show_progress
 
-    with show_progress(run, screen):
+    with show_progress(run, screen, person):
         yield
 
 
@@ -215,12 +243,28 @@ def _tell(
         if interrupted:
             console.print("interrupted", style="bold yellow")
         print_summary(console, report, troubles, missing=missing, savings=run.savings(), held=held)
+        if run.open_questions and not interrupted:
+            console.print(_open_questions(run.open_questions, settings.questions))
         if settings.out is not None:
             console.print(f"results in {settings.out}", style="dim", soft_wrap=True, highlight=False)
-    return _code(report, missing, interrupted)
+    return _code(report, run.held, missing, interrupted)
 
 
-def _code(report: RunReport, missing: int, interrupted: bool) -> int:
+def _open_questions(count: int, file: Path | None) -> Text:
+    """Say where questions are that nobody has answered, and what is to be done with them."""
+    said = "1 question is" if count == 1 else f"{count:,} questions are"
+    text = Text(f"{said} open", style="magenta")
+    if file is None:
+        return text.append(": --questions FILE has them written down, to be answered by --answers", "dim")
+    return text.append(f', in {file}: put "answer" into each line, and give it to --answers', "dim")
+
+
+def _code(report: RunReport, held: int, missing: int, interrupted: bool) -> int:
+    """The exit code; `held` jobs were cancelled because one that they waited for has no answer."""
     if interrupted:
         return INTERRUPTED
-    return 0 if report.ok and not missing else 1
+    if report.ok and not missing:
+        return 0
+    totals = report.totals
+    asks = totals.suspended and not (missing or totals.failed or totals.skipped)
+    return UNANSWERED if asks and totals.cancelled == held else 1

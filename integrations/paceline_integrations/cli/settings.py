@@ -35,6 +35,8 @@ class RunSettings(BaseSettings):
     executor: Annotated[str, Field(pattern=r"^[^:]+:[^:]+$")]
     out: Path | None = None
     events: Path | None = None
+    answers: Path | None = None
+    questions: Path | None = None
     lane: Annotated[tuple[Lane, ...], NoDecode] = ()
     slots: Count = 8
     limits: Annotated[tuple[NamedLimits, ...], NoDecode] = ()
@@ -59,7 +61,7 @@ class RunSettings(BaseSettings):
     def _any_case(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
-    @field_validator("out", "events", mode="before")
+    @field_validator("out", "events", "answers", "questions", mode="before")
     @classmethod
     def _not_empty(cls, value: object) -> object:
         if value == "":

@@ -79,10 +79,10 @@ def simulate(
     """Serve an OpenAI-compatible API that needs no key and costs nothing.
 
     Answers are made-up text, the same for the same seed and prompt; usage tells cached tokens as the chosen
-    prefix cache has them. GET /_stats counts tokens and requests, POST /_reset clears counts and cache. A
-    request asks for faults of its own by a header such as `x-simulate: latency=0.5, status=503,
-    retry-after=2` (also drop=N, hang, first=N). Each option can also be given as an environment variable:
-    PACELINE_SIMULATE_PORT and so on.
+    prefix cache has them. GET /_stats counts tokens and requests, GET /_requests shows the last ones, POST
+    /_reset clears counts and cache. GigaChat's API is below /api instead of /v1. A request asks for faults of
+    its own by a header such as `x-simulate: latency=0.5, status=503, retry-after=2` (also drop=N, hang,
+    first=N). Each option can also be given as an environment variable: PACELINE_SIMULATE_PORT and so on.
     """
     settings = _settings(
         cache=cache,

@@ -12,6 +12,7 @@ from paceline import RunReport, RunTotals, Savings, TaskReport, WaitReason
 from paceline_integrations.terminal import savings_table
 
 from .budgets import BudgetState
+from .visible import visible
 
 __all__ = ["Held", "amount", "duration", "lanes_table", "print_held", "print_summary"]
 
@@ -166,10 +167,12 @@ def _trouble(task: TaskReport) -> Text:
     said = ""
     if task.questions:
         said = "asks: " + ", ".join(str(question.value) for question in task.questions)
+    elif task.status == "suspended":
+        said = "waits for jobs of its own that ask something"
     elif task.error is not None:
         said = f"{task.error.type}: {task.error.message}" if task.error.message else task.error.type
     line = Text(no_wrap=True, overflow="ellipsis")
     line.append(task.status, style=_STYLES.get(task.status, "yellow"))
-    line.append(f" {task.name} ", style="bold")
-    line.append(" ".join(said.split()))
+    line.append(f" {visible(task.name)} ", style="bold")
+    line.append(visible(" ".join(said.split())))
     return line

@@ -113,9 +113,10 @@ def test_a_primer_that_fails_leaves_its_followers_skipped_with_its_error(
 def test_a_suspended_job_is_written_with_its_question(paceline: Call, write: Write) -> None:
     write([{"group": "a", "followers": ["ask", "x"]}])
     ended = paceline("run", "groups.jsonl", "--executor", "jobs:echo", "--out", "r.jsonl")
-    assert ended.code == 1
+    assert ended.code == 3
     asking, other = rows("r.jsonl")
     assert (asking["status"], asking["questions"][0]["value"]) == ("suspended", "May I?")
+    assert asking["key"] == "a/follower/0"
     assert other["status"] == "succeeded"
     assert "suspended a/follower/0 asks: May I?" in ended.out
 
@@ -134,7 +135,7 @@ def test_followers_of_a_primer_that_asks_are_not_waited_for_for_ever(paceline: C
         "--release",
         "complete",
     )
-    assert ended.code == 1
+    assert ended.code == 3
     found = rows("r.jsonl")
     assert [row["status"] for row in found[:3]] == ["suspended", "cancelled", "cancelled"]
     assert found[1]["error"]["message"] == "the primer of its group waits for an answer"

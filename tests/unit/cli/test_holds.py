@@ -7,7 +7,14 @@ import math
 import pytest
 
 from paceline import Snapshot, WaitReason
-from paceline_integrations.cli.holds import HoldMeter, hold_of, out_of_budget
+from paceline_integrations.cli.holds import (
+    HoldMeter,
+    at_rest,
+    held_by_questions,
+    hold_of,
+    only_asks,
+    out_of_budget,
+)
 
 LIMIT = WaitReason("limit", "gpt-5: requests per minute", 13.0)
 SLOT = WaitReason("slot")
@@ -94,3 +101,24 @@ def test_jobs_wait_in_vain_for_a_budget_when_nothing_else_can_go_on(others: list
 )
 def test_they_do_not_while_a_job_its_time_or_a_new_period_may_help(seen: Snapshot) -> None:
     assert not out_of_budget(seen)
+
+
+REPLY = WaitReason("reply")
+
+
+def test_a_run_is_at_rest_when_only_answers_would_move_it() -> None:
+    assert at_rest(snapshot(REPLY, release("a"), WaitReason("lock", "user:7"), WaitReason("children")))
+    assert not at_rest(snapshot(REPLY, running=1))
+    assert not at_rest(snapshot(REPLY, SLOT))
+    assert not at_rest(snapshot(REPLY, LIMIT))
+    assert not at_rest(snapshot(WaitReason("reply", None, 12.0)))  # time answers it
+
+
+def test_what_waits_for_one_that_asks_is_held_by_it() -> None:
+    told = snapshot(REPLY, release("a"), WaitReason("lock", "user:7"), BUDGET)
+    assert held_by_questions(told) == {
+        "1": "the primer of its group waits for an answer",
+        "2": "waits for the lock user:7, and a job there for an answer",
+    }
+    assert not only_asks(told)
+    assert only_asks(snapshot(REPLY, WaitReason("children")))

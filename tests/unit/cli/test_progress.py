@@ -24,7 +24,7 @@ class Watched:
             time=10.0,
             slots=8,
             slots_used=2,
-            counts={"running": 2},
+            counts={"running": 2, "suspended": 0},
             lanes={},
             waiting={str(number): reason for number, reason in enumerate(reasons)},
             groups=(),

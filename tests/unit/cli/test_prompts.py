@@ -112,7 +112,7 @@ def test_messages_are_counted_as_the_simulator_counts_them() -> None:
         {"model": "m", "messages": [system, {"role": "user", "content": question}]}
         for question in ("Who signs it?", "Who pays for it?")
     ]
-    prompts: list[Prompt] = [parse_chat(json.dumps(body).encode()).prompt for body in bodies]
+    prompts: list[Prompt] = [parse_chat(json.dumps(body).encode(), {}).prompt for body in bodies]
     found = planned(bodies[0], bodies[1])
     assert [found.prefix + job.own for job in found.members] == [prompt.tokens for prompt in prompts]
     assert found.prefix == common_tokens(prompts[0].text, prompts[1].text)

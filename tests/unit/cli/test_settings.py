@@ -31,6 +31,8 @@ def test_every_option_can_come_from_the_environment(monkeypatch: pytest.MonkeyPa
         "EXECUTOR": "a.b:c",
         "OUT": "r.jsonl",
         "EVENTS": "e.jsonl",
+        "ANSWERS": "a.jsonl",
+        "QUESTIONS": "q.jsonl",
         "LANE": "batch=1, chat = 2.5",
         "SLOTS": "2",
         "LIMITS": "requests=3,burst=0.5; gpt-5:tokens=9,cached=exempt",
@@ -56,6 +58,8 @@ def test_every_option_can_come_from_the_environment(monkeypatch: pytest.MonkeyPa
         "executor": "a.b:c",
         "out": Path("r.jsonl"),
         "events": Path("e.jsonl"),
+        "answers": Path("a.jsonl"),
+        "questions": Path("q.jsonl"),
         "lane": (Lane("batch", 1.0), Lane("chat", 2.5)),
         "slots": 2,
         "limits": (

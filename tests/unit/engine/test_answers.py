@@ -346,3 +346,17 @@ def test_who_waits_for_a_group_is_told_when_all_of_it_waits_for_an_answer(
             assert {result.status for result in await group.results()} == {"succeeded"}
 
     VirtualClock().run(main)
+
+
+def test_as_completed_gives_no_member_that_was_answered_before_it_was_given() -> None:
+    async def main() -> None:
+        async with Engine(Asks()) as engine:
+            group = await engine.submit_group("g", followers=[Suspend("?")] * 5)
+            told: list[str] = []
+            async for result in group.as_completed():
+                told.append(result.status)
+                for job_id in engine.snapshot().questions:
+                    await engine.reply(job_id, "yes")
+            assert told == ["suspended"] + ["succeeded"] * 5
+
+    VirtualClock().run(main)
