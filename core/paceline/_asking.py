@@ -160,6 +160,12 @@ def _find(job_id: str, questions: tuple[Question, ...], wanted: str | None) -> Q
 def _checked(job_id: str, question: Question, answer: Any) -> Any:
     schema = question.schema
     if schema is None:
+        if answer is None or (isinstance(answer, str) and not answer.strip()):
+            raise ReplyRefused(
+                job_id,
+                f"the answer to question {question.id!r} is empty: give a value (False is one), or cancel the job; "
+                "where nothing is an answer the question's schema says so",
+            )
         return answer
     if isinstance(schema, Mapping):
         wrong = _misfit(cast("Mapping[str, Any]", schema), answer)

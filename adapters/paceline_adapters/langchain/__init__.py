@@ -12,12 +12,14 @@ try:
 except ImportError as _error:
     raise ImportError('the LangChain adapter needs an extra: pip install "paceline[langchain]"') from _error
 
+from paceline_adapters._langchain_core import EngineRateLimiter as EngineRateLimiter
+
 from ._as_runnable import EngineRunnable as EngineRunnable, as_runnable as as_runnable, as_tool as as_tool
 from ._executor import RunnableExecutor as RunnableExecutor, adapt as adapt
 
 del _langchain_core
 
-__all__ = ["EngineRunnable", "RunnableExecutor", "adapt", "as_runnable", "as_tool"]
+__all__ = ["EngineRateLimiter", "EngineRunnable", "RunnableExecutor", "adapt", "as_runnable", "as_tool"]
 
-for _public in (EngineRunnable, RunnableExecutor):
+for _public in (EngineRateLimiter, EngineRunnable, RunnableExecutor):
     _public.__module__ = __name__

@@ -31,6 +31,7 @@ from langchain_core.runnables.base import RunnableBindingBase, RunnableEachBase
 from langchain_core.runnables.configurable import RunnableConfigurableAlternatives, RunnableConfigurableFields
 
 from paceline import Cost
+from paceline_adapters._langchain_core import EngineRateLimiter
 
 from ._counting import input_tokens, model_name, most_output
 
@@ -124,7 +125,9 @@ class _Walk:
                 return _free(_UNKNOWN)
 
     def _model(self, model: BaseLanguageModel[Any], value: Any, kwargs: Mapping[str, Any]) -> _Found:
-        self.models.append(model_name(model, kwargs))
+        # Each call of one with such a limiter is counted by that, and is not to be counted with the job too.
+        counted = isinstance(getattr(model, "rate_limiter", None), EngineRateLimiter)
+        self.models.append(None if counted else model_name(model, kwargs))
         read = None if value is _UNKNOWN else input_tokens(model, value, kwargs)
         return Cost(read, most_output(model, kwargs), 1), _UNKNOWN
 

@@ -360,3 +360,19 @@ def test_as_completed_gives_no_member_that_was_answered_before_it_was_given() ->
             assert told == ["suspended"] + ["succeeded"] * 5
 
     VirtualClock().run(main)
+
+
+@pytest.mark.parametrize("empty", [None, "", "  \n"])
+def test_an_empty_answer_is_refused_unless_the_schema_takes_it(empty: str | None) -> None:
+    async def main() -> None:
+        async with Engine(Asks()) as engine:
+            handle = await engine.submit(Suspend([Question("a", 1), Question("b", 2, str | None)]))
+            await handle.wait()
+            with pytest.raises(ReplyRefused, match="is empty: give a value"):
+                await engine.reply(handle.id, empty, question="a")
+            await engine.reply(handle.id, empty, question="b")
+            assert [each.id for each in handle.questions] == ["a"]
+            await engine.reply(handle.id, False, question="a")
+            assert await handle == ({"a": False, "b": empty}, None)
+
+    VirtualClock().run(main)

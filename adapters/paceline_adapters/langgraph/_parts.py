@@ -1,0 +1,73 @@
+"""What a graph streams: LangGraph's own stream parts, and how they become an output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from langchain_core.messages import AIMessage
+from langgraph.types import StreamMode
+
+from paceline import JobContext
+
+__all__ = ["Parts", "output_of", "text_of"]
+
+_MODELS = ("ai", "AIMessageChunk")
+
+
+def text_of(chunk: object) -> str:
+    """Return the text that a model wrote in a chunk of a graph's stream; "" for all other parts.
+
+        "".join([text_of(chunk) async for chunk in handle.stream()])
+
+    Tool calls, updates, custom data, and messages that are not a model's have none.
+    """
+    if not isinstance(chunk, Mapping):
+        return ""
+    part = cast("Mapping[str, Any]", chunk)
+    if part.get("type") != "messages":
+        return ""
+    message: object = part["data"][0]
+    if isinstance(message, Mapping):  # a remote graph's
+        told = cast("Mapping[str, Any]", message)
+        message = AIMessage(told["content"]) if told.get("type") in _MODELS else None
+    return str(message.text) if isinstance(message, AIMessage) else ""
+
+
+class Parts:
+    """Hands the parts of one stream on, and keeps what the output is made of."""
+
+    def __init__(self, ctx: JobContext, modes: Sequence[StreamMode], *, holding: bool) -> None:
+        self._ctx = ctx
+        self._modes = modes
+        self._held: list[object] | None = [] if holding else None
+        """What comes before the model's first token: emitting it would release a primer's followers."""
+        self.value: Any = None
+        """The graph's values, as of its last step."""
+
+    def take(self, part: Mapping[str, Any], *, spoke: bool) -> None:
+        """Take the next part."""
+        kind: str = part["type"]
+        if kind == "values" and not part["ns"]:
+            self.value = part["data"]
+        if kind in self._modes:
+            if self._held is None:
+                self._ctx.emit(part)
+            else:
+                self._held.append(part)
+        if spoke:
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Emit what was held back, and hold nothing any more."""
+        held, self._held = self._held, None
+        for part in held or ():
+            self._ctx.emit(part)
+
+
+def output_of(value: Any, channels: str | Sequence[str] | None) -> Any:
+    """What `ainvoke` returns, from streamed values: those of the graph's output schema."""
+    if channels is None or isinstance(channels, str) or not isinstance(value, dict):
+        return value
+    values = cast("dict[str, Any]", value)
+    return {name: values[name] for name in channels if name in values}
