@@ -163,8 +163,8 @@ def _checked(job_id: str, question: Question, answer: Any) -> Any:
         if answer is None or (isinstance(answer, str) and not answer.strip()):
             raise ReplyRefused(
                 job_id,
-                f"the answer to question {question.id!r} is empty: give a value (False is one), or cancel the job; "
-                "where nothing is an answer the question's schema says so",
+                f"the answer to question {question.id!r} is empty: give a value (False is one), or cancel "
+                "the job; where nothing is an answer, the schema says so (schema=Any)",
             )
         return answer
     if isinstance(schema, Mapping):

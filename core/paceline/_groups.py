@@ -125,10 +125,7 @@ class Group:
         ready: OrderedDict[Record, None] = (
             OrderedDict()
         )  # once each: one that was answered meanwhile may have ended by now
-        for handle in self._members():
-            record = record_of(handle)
-            if record.resting:
-                ready[record] = None
+        ready.update((record, None) for record in map(record_of, self._members()) if record.resting)
         wake = asyncio.Event()
         live = waiting(group.run)
 
@@ -148,7 +145,7 @@ class Group:
                     record, _ = ready.popitem(last=False)
                     if record.resting:  # else it was answered meanwhile, and will rest again
                         yield record.result()
-                if group.closed and (all(record.resting for record in group.unended) or stands_still(group)):
+                if _is_over(group):
                     return
                 wake.clear()
                 await wait(group.run, wake.wait())
@@ -187,6 +184,11 @@ class Group:
         if run.scheduler.may_start:
             run.dispatch()
         return Handle(record)
+
+
+def _is_over(group: GroupRecord) -> bool:
+    """Whether it has no more to tell before somebody answers."""
+    return group.closed and (all(record.resting for record in group.unended) or stands_still(group))
 
 
 @final

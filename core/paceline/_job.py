@@ -82,9 +82,9 @@ class Suspend:
     """Returned by an executor instead of an output: the job rests until its questions are answered.
 
     `question` is one value to show to a person, or a sequence of `Question` to ask several at once.
-    `schema` is what the answer must fit: a type, which pydantic checks, or a JSON Schema (a dict), which is
-    checked where the package `jsonschema` is installed. `state` is handed back as `job.state` when the job
-    goes on.
+    `schema` is what the answer must fit (without one, anything that is not empty): a type, which pydantic
+    checks, or a JSON Schema (a dict), which is checked where the package `jsonschema` is installed. `state`
+    is handed back as `job.state` when the job goes on.
 
     `timeout`: seconds for all answers. When they are over, questions that are open are answered by
     `default`, or if there is none, the job fails with `AnswerTimeout`. With a default it goes on by itself,

@@ -81,8 +81,8 @@ def stands_still(group: GroupRecord) -> bool:
     paused = group.cap is not None and group.cap.asking > 0
     if not unreleased and not paused:
         return False
-    held = {State.BLOCKED} if unreleased else {State.READY}
-    return all(record.resting or record.state in held for record in group.unended)
+    held = State.BLOCKED if unreleased else State.READY
+    return all(record.resting or record.state is held for record in group.unended)
 
 
 def _of(record: Record) -> tuple[Record, deque[Record], int]:

@@ -172,13 +172,14 @@ def test_an_answer_of_the_wrong_form_is_refused_and_the_question_stays(
     VirtualClock().run(main)
 
 
-def test_an_answer_may_be_nothing_at_all() -> None:
+def test_an_answer_may_be_nothing_at_all_where_the_schema_says_so() -> None:
     seen: list[object] = []
 
     class Confirming:
         async def execute(self, job: Job, ctx: JobContext) -> object:
             seen.append(job.reply)
-            return Suspend("press return", state="asked") if job.state is None else "went on"
+            asks = Suspend("press return", state="asked", schema=Any)
+            return asks if job.state is None else "went on"
 
     async def main() -> None:
         async with Engine(Confirming()) as engine:
