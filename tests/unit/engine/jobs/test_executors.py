@@ -107,7 +107,7 @@ def test_a_class_of_executors_is_refused_with_the_right_line() -> None:
 
 @pytest.mark.parametrize("thing", [42, "text", object(), None])
 def test_what_nothing_can_run_is_refused_with_the_adapters_that_are_there(thing: object) -> None:
-    with pytest.raises(NoAdapter, match="no adapter knows it; adapters installed: .*langchain_core"):
+    with pytest.raises(NoAdapter, match=r"no adapter knows it; adapters installed: .*langchain_core"):
         as_executor(thing)
 
 
