@@ -1,0 +1,117 @@
+"""One run of the SDK's, whole or as a stream, in an attempt at a job."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import Any, Literal, TypeAlias, cast
+
+from agents import (
+    Agent,
+    RunErrorHandlers,
+    Runner,
+    RunResult,
+    RunResultStreaming,
+    RunState,
+    Session,
+    StreamEvent,
+    TResponseInputItem,
+)
+
+from paceline import JobContext
+
+from ._settings import Config
+from ._watch import Watch
+
+__all__ = ["Chunks", "Finished", "Given", "Running"]
+
+Chunks: TypeAlias = Literal["text", "events"]
+Finished: TypeAlias = RunResult | RunResultStreaming
+Given: TypeAlias = str | list[TResponseInputItem] | RunState[Any]
+
+
+class Running:
+    """How the runs of one attempt are run."""
+
+    __slots__ = ("_chunks", "_ctx", "run_config")
+
+    def __init__(self, ctx: JobContext, run_config: Config | None, chunks: Chunks) -> None:
+        self._ctx: JobContext = ctx
+        self.run_config: Config | None = run_config
+        self._chunks: Chunks = chunks
+
+    async def run(
+        self,
+        agent: Agent[Any],
+        given: Given,
+        watch: Watch,
+        *,
+        max_turns: int | None,
+        run_config: Config | None = None,
+        error_handlers: RunErrorHandlers[Any] | None = None,
+        session: Session | None = None,
+    ) -> Finished:
+        """Run an agent to its end, or to where it waits for approvals."""
+        start = Runner.run_streamed if self._ctx.streaming else Runner.run
+        started = cast("Any", start)(
+            agent,
+            given,
+            context=watch.context,
+            max_turns=max_turns,
+            hooks=watch,
+            run_config=run_config or self.run_config,
+            error_handlers=error_handlers,
+            session=session,
+        )
+        try:
+            if isinstance(started, RunResultStreaming):
+                await self._listen(started, watch)
+                return started
+            return cast("RunResult", await started)
+        finally:
+            watch.close()
+
+    async def _listen(self, result: RunResultStreaming, watch: Watch) -> None:
+        held: list[object] = []
+        try:
+            async with aclosing(cast("Any", result.stream_events())) as events:
+                async for event in events:
+                    try:
+                        self._hear(event, held, watch)
+                    except BaseException:
+                        result.cancel()  # or closing the stream would wait for the run's own end
+                        raise
+            self._emit(held)
+        finally:
+            # A run that was cancelled stops by itself. To cancel it again would break off its cleaning up.
+            task = result.run_loop_task
+            if task is not None and not task.done():
+                await asyncio.wait([task])
+        if task is not None:
+            task.result()  # one that was cancelled from within only falls silent
+
+    def _hear(self, event: StreamEvent, held: list[object], watch: Watch) -> None:
+        delta = _delta(event)
+        if delta is not None:
+            watch.first_token()
+        if self._chunks == "events":
+            held.append(event)
+        elif delta is not None and event.data.type == "response.output_text.delta":  # type: ignore[union-attr]
+            held.append(delta)
+        # A chunk releases a primer's followers. The frame around the first says nothing: the prompt may not
+        # have been read yet.
+        if held and (watch.spoke or self._ctx.job.role != "primer"):
+            self._emit(held)
+
+    def _emit(self, chunks: list[object]) -> None:
+        for chunk in chunks:
+            self._ctx.emit(chunk)
+        chunks.clear()
+
+
+def _delta(event: StreamEvent) -> str | None:
+    """What a model has just said, be it text, reasoning or the arguments of a call."""
+    if event.type != "raw_response_event" or not event.data.type.endswith(".delta"):
+        return None
+    delta: object = getattr(event.data, "delta", None)
+    return delta if isinstance(delta, str) and delta else None
