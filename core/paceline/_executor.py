@@ -58,9 +58,9 @@ def as_executor(obj: ExecutorLike) -> Executor:
     own = getattr(obj, "as_executor", None)  # tasks, graphs and flows
     if callable(own):
         return cast("Executor", own())
-    adapter = _find_adapter(obj)
-    if adapter is not None:
-        return adapter(obj)
+    adapted = _adapted(obj)
+    if adapted is not None:
+        return adapted
     if callable(obj):
         function = cast("Callable[[Any], Any]", obj)
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
@@ -128,10 +128,13 @@ def _entry_points() -> Mapping[str, EntryPoint]:
     return {point.name: point for point in importlib.metadata.entry_points(group=_ADAPTERS)}
 
 
-def _find_adapter(obj: object) -> Callable[[object], Executor] | None:
+def _adapted(obj: object) -> Executor | None:
     # The nearest class first: a framework's object may also be one of the framework that it builds upon.
-    for cls in type(obj).__mro__:
-        point = _entry_points().get(cls.__module__.partition(".")[0])
+    modules = dict.fromkeys(cls.__module__.partition(".")[0] for cls in type(obj).__mro__)
+    for module in modules:
+        point = _entry_points().get(module)
         if point is not None:
-            return cast("Callable[[object], Executor]", point.load())
+            executor: Executor | None = point.load()(obj)
+            if executor is not None:  # else it is of the framework, but nothing that the adapter runs
+                return executor
     return None

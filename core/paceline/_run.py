@@ -255,7 +255,9 @@ class Run:
 
     def _again(self, record: Record, payload: object, live: LiveAttempt) -> None:
         record.close_attempt("again")
-        record.job = replace(record.job, payload=payload)
+        # Another payload is another piece of work, unless the attempt has said what to go on from.
+        state = None if record.job is live.job else record.job.state
+        record.job = replace(record.job, payload=payload, state=state, reply=None)
         if self.history is not None:
             self.history.retried(record, None, 0.0, live.usage)
         self._restart_streams(record)

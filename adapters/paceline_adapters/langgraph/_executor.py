@@ -24,8 +24,14 @@ from ._threads import ThreadOf, Threads
 __all__ = ["GraphExecutor", "adapt"]
 
 
-def adapt(obj: object) -> GraphExecutor:
-    """Make an executor of a graph; this is what `paceline.as_executor` calls."""
+def adapt(obj: object) -> GraphExecutor | None:
+    """Make an executor of a graph; this is what `as_executor` calls. None of LangGraph's other parts.
+
+    Raises:
+        TypeError: if the graph is not compiled.
+    """
+    if not isinstance(obj, PregelProtocol | StateGraph):
+        return None  # a ToolNode, say: it runs as any Runnable does
     return GraphExecutor(cast("Any", obj))
 
 

@@ -21,9 +21,9 @@ from ._wrap_up import wrap_up as wrapping_up
 __all__ = ["AgentExecutor", "adapt"]
 
 
-def adapt(obj: Agent[Any]) -> AgentExecutor:
-    """Make an executor of an agent; this is what `paceline.as_executor` calls."""
-    return AgentExecutor(obj)
+def adapt(obj: object) -> AgentExecutor | None:
+    """Make an executor of an agent; this is what `paceline.as_executor` calls. None of what is no agent."""
+    return AgentExecutor(obj) if isinstance(obj, Agent) else None
 
 
 @final

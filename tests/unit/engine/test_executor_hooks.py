@@ -11,6 +11,7 @@ from paceline import (
     MemorySink,
     PacelineError,
     RetryPolicy,
+    RunAgain,
     Span,
     Suspend,
     current_job,
@@ -299,3 +300,31 @@ def test_an_attribute_that_only_bears_the_name_of_a_hook_is_none() -> None:
             assert await (await engine.submit(1)) == 1
 
     VirtualClock().run(main)
+
+
+@pytest.mark.parametrize(("kept", "expected"), [(False, None), (True, "kept")])
+def test_another_payload_is_other_work_unless_the_attempt_says_what_to_go_on_from(
+    kept: bool, expected: str | None
+) -> None:
+    seen: list[tuple[object, object, object]] = []
+
+    class Again:
+        async def execute(self, job: Job, ctx: JobContext) -> object:
+            seen.append((job.payload, job.state, job.reply))
+            if ctx.attempt == 1:
+                return Suspend("go?", state="asked")
+            if ctx.attempt == 2:
+                if kept:
+                    ctx.checkpoint("kept")
+                raise RunAgain("second")
+            return "done"
+
+    async def main() -> None:
+        async with Engine(Again()) as engine:
+            handle = await engine.submit("first")
+            await handle.wait()
+            await engine.reply(handle.id, "yes")
+            assert await handle == "done"
+
+    VirtualClock().run(main)
+    assert seen == [("first", None, None), ("first", "asked", "yes"), ("second", expected, None)]

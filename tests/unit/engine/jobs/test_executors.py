@@ -137,6 +137,18 @@ def test_a_frameworks_object_finds_its_adapter_by_the_modules_of_its_classes(
     assert loaded == ["now"]
 
 
+def test_what_an_adapter_declines_goes_to_the_next_or_is_taken_for_what_it_is(
+    entry_points: dict[str, Any],
+) -> None:
+    class Sub(functools.partial[Any]):
+        """Of the framework, but nothing that its adapter runs."""
+
+    entry_points["functools"] = SimpleNamespace(load=lambda: lambda _found: None)
+    assert not isinstance(as_executor(Sub(double)), EchoExecutor)
+    entry_points["builtins"] = SimpleNamespace(load=lambda: lambda _found: EchoExecutor())
+    assert isinstance(as_executor(Sub(double)), EchoExecutor)
+
+
 def test_adapters_are_found_among_the_entry_points() -> None:
     executor_module._entry_points.cache_clear()
     installed = {point.name for point in importlib.metadata.entry_points(group="paceline.adapters")}
