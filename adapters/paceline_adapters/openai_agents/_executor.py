@@ -21,7 +21,7 @@ from ._wrap_up import wrap_up as wrapping_up
 __all__ = ["AgentExecutor", "adapt"]
 
 
-def adapt(obj: object) -> AgentExecutor | None:
+def adapt(obj: Any) -> AgentExecutor | None:
     """Make an executor of an agent; this is what `paceline.as_executor` calls. None of what is no agent."""
     return AgentExecutor(obj) if isinstance(obj, Agent) else None
 

@@ -2,7 +2,6 @@
 
 from ._breaker import Breaker as Breaker
 from ._entries import (
-    ASKING as ASKING,
     Cap as Cap,
     Edge as Edge,
     Entry as Entry,
@@ -21,7 +20,6 @@ from ._waiting import WaitKind as WaitKind, WaitReason as WaitReason, tightest a
 from ._warmth import Warmth as Warmth
 
 __all__ = [
-    "ASKING",
     "UNCAPPED",
     "Allowance",
     "Block",

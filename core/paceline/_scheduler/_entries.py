@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ._warmth import Warmth
 
 __all__ = [
-    "ASKING",
     "BACKOFF",
     "BLOCKED",
     "BODY",
@@ -82,9 +81,6 @@ BODY: Final = State.BODY
 PAUSED: Final = State.PAUSED
 DOZING: Final = State.DOZING
 
-ASKING: Final = frozenset({SUSPENDED, DOZING})
-"""Waits for an answer."""
-
 
 class Timer:
     """Something due at a time; it stands in the queue of all that are."""
@@ -113,7 +109,7 @@ class Cap:
         self.waits: bool = False
         """Whether nothing more of it is to start while one of its jobs waits for an answer."""
         self.asking: int = 0
-        """How many of its jobs do so, if that is of interest."""
+        """How many of its jobs do so, if `waits`."""
         self.places: dict[Place, None] = {}
         """Where flows stand whose jobs are under it, in each of their lanes; not those of its own group."""
 
@@ -128,6 +124,8 @@ class Entry:
 
     __slots__ = (
         "after",
+        "answer_by",
+        "asks",
         "blockers",
         "caps",
         "cause",
@@ -196,10 +194,28 @@ class Entry:
         self.cause: Node | None = None
         """What it was skipped for."""
         self.timer: Timer | None = None
+        self.asks: bool = False
+        """It waits for an answer (SUSPENDED, DOZING)."""
+        self.answer_by: float | None = None
+        """When it goes on, or fails, without one."""
 
     def forget_cause(self) -> None:
         """Let go of what it was skipped for, which may hold a chain of others."""
         self.cause = None
+
+    @property
+    def paused(self) -> bool:
+        """Whether it may not start before another job has an answer."""
+        return not self.slotless and any(cap.asking for cap in self.caps)
+
+    def pauses(self) -> list[Cap]:
+        """The caps under which nothing is to start while it waits for an answer."""
+        caps, group = dict.fromkeys(self.caps), self.group
+        if group is not None and group.cap is not None:
+            caps[group.cap] = None  # a body's own are those of its children
+            if self is group.primer and group.run_on_suspended:
+                del caps[group.cap]
+        return [cap for cap in caps if cap.waits]
 
     @property
     def caps_below(self) -> tuple[Cap, ...]:
@@ -233,6 +249,7 @@ class GroupState:
         "released",
         "returning",
         "run_on_failure",
+        "run_on_suspended",
         "settle",
         "spared",
         "status",
@@ -250,6 +267,7 @@ class GroupState:
         caps: tuple[Cap, ...] = (),
         settle: float = 0.0,
         run_on_failure: bool = False,
+        run_on_suspended: bool = False,
         exempt: bool = False,
         pool: Pool | None = None,
         warmth: Warmth | None = None,
@@ -267,6 +285,7 @@ class GroupState:
         """What its members need room in: its own cap, and those around it."""
         self.settle: float = settle
         self.run_on_failure: bool = run_on_failure
+        self.run_on_suspended: bool = run_on_suspended
         self.exempt: bool = exempt or bool(caps)
         """Needs no place among the active groups: it belongs to a job that runs already, as all under
         shared caps do."""

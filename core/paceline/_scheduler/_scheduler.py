@@ -54,7 +54,7 @@ from ._waiting import WaitReason, why
 __all__ = ["Scheduler"]
 
 _NO_ENDS: tuple[Node, ...] = ()
-_ON_THE_WAY = (READY, RUNNING, RETURNING, IDLE, BACKOFF, BODY, DOZING)
+_ON_THE_WAY = (RUNNING, RETURNING, IDLE, BACKOFF, BODY, DOZING)
 
 
 class Scheduler:
@@ -167,6 +167,16 @@ class Scheduler:
         self.states[entry.state] -= 1
         self.states[state] += 1
         entry.state = state
+        if entry.asks is not (state is SUSPENDED or state is DOZING):
+            self._asks(entry)
+
+    def _asks(self, entry: Entry) -> None:
+        """It waits for an answer now, or does no longer: what is to wait for that with it does, or goes on."""
+        entry.asks = not entry.asks
+        for cap in entry.pauses():
+            cap.asking += 1 if entry.asks else -1
+            if cap.asking == entry.asks:
+                self.queues.resized(cap)
 
     # Jobs run.
 
@@ -490,13 +500,18 @@ class Scheduler:
 
     # Questions.
 
-    @property
-    def at_rest(self) -> bool:
-        """Whether nothing can go on by itself: what is unfinished waits for an answer or for a caller."""
-        stuck = not self.states[PARKED] or self.states[SUSPENDED] or self.states[PAUSED]
-        if not stuck or self._settling or any(self.states[state] for state in _ON_THE_WAY):
+    def at_rest(self, paused: Callable[[], int]) -> bool:
+        """Whether nothing can go on by itself: what is unfinished waits for an answer or for a caller.
+
+        `paused` counts the ready jobs that may not start before one; it is asked only where that matters.
+        """
+        states = self.states
+        stuck = not states[PARKED] or states[SUSPENDED] or states[PAUSED]
+        if not stuck or self._settling or any(states[state] for state in _ON_THE_WAY):
             return False
-        return not (self.states[PAUSED] and self.gates.some_resume)
+        if states[READY] and (not states[SUSPENDED] or paused() < states[READY]):
+            return False
+        return not (states[PAUSED] and self.gates.some_resume)
 
     def why(self, entry: Entry) -> WaitReason | None:
         """What holds this job now; None where nothing does: it runs or has ended."""

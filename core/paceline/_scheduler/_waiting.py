@@ -22,6 +22,7 @@ WaitKind: TypeAlias = Literal[
     "active_groups",
     "group_in_flight",
     "max_running",
+    "paused",
     "prefix",
     "limit",
     "retry_after",
@@ -44,6 +45,7 @@ _TEXT: dict[WaitKind, str] = {
     "active_groups": "waits for a place among the active groups",
     "group_in_flight": "group {on} has as many jobs in flight as it may",
     "max_running": "as many jobs of {on} run as may",
+    "paused": "no more of {on} start before an answer is given",
     "prefix": "waits for the prefix of group {on} to be there again",
     "limit": "waits for its limit, {on}",
     "retry_after": "{on} has asked to wait",
@@ -68,13 +70,14 @@ class WaitReason:
     dependency: something in `after` has not ended. lock: another job holds its lock. cache: the group's
     prefix cache is in the making. release, settle: the group's primer is not that far. active_groups:
     `max_active_groups` are active. group_in_flight: the group's `in_flight` is reached. max_running: a graph,
-    flow or map has as many of its jobs running as it may.
+    flow or map has as many of its jobs running as it may. paused: another job of the group or graph waits for
+    an answer, and by its policy no more start meanwhile.
     prefix: the group's prefix had expired or was not found, and one of its jobs goes first.
     limit: a limit on a resource, a lane or the engine is used up. retry_after: the provider refused a job and
     asked to wait. circuit: the circuit breaker of a resource is open. budget: too little of it is left.
     lane_cap: the lane's `max_running` is reached. lane_share: every slot is taken and other lanes come
     first. slot: every slot is taken. backoff: the next attempt is not due. children: parked while it
-    awaits its own jobs. reply: suspended.
+    awaits its own jobs. reply: suspended; `until` is when it goes on, or fails, without an answer.
     """
 
     kind: WaitKind
@@ -101,7 +104,7 @@ def why(entry: Entry, queues: FairQueues) -> WaitReason | None:
         case State.PARKED:
             return WaitReason("children")
         case State.SUSPENDED | State.DOZING:
-            return WaitReason("reply")
+            return WaitReason("reply", None, entry.answer_by)
         case _:
             return None
 
@@ -161,6 +164,8 @@ def _why_queued(entry: Entry, queues: FairQueues) -> WaitReason:
     if group is not None and group.shut and entry.state is READY:
         return WaitReason("prefix", group.label, None if group.timer is None else group.timer.when)
     for cap in entry.caps:
+        if cap.asking:
+            return WaitReason("paused", cap.label)
         if cap.full:
             own = group is not None and cap is group.cap
             return WaitReason("group_in_flight" if own else "max_running", cap.label)
