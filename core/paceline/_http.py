@@ -15,6 +15,21 @@ _RETRYABLE = frozenset({408, 409, 429})
 # A spent quota comes as 429 and stays spent: waiting a second does not help.
 _PERMANENT_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 
+_LIMITED = frozenset({"rate_limit_exceeded", "insufficient_quota", "slow_down"})
+# How the codes of requests begin that will never do (OpenAI's Responses API, `response.failed`).
+_WRONG = (
+    "bio_policy",
+    "cancelled",
+    "content_",
+    "context_length",
+    "data_residency",
+    "empty_image",
+    "image_",
+    "invalid_",
+    "misalignment",
+    "model_not_found",
+    "unsupported_",
+)
 # By name, for openai, anthropic, gigachat, httpx and httpx2 alike: a request that broke before its status.
 _BROKEN = frozenset(
     {"APIConnectionError", "APIError", "ModelAPIError", "ModelConnectionError", "TransportError"}
@@ -33,10 +48,16 @@ def classify_error(error: BaseException, *, now: float | None = None) -> Failure
         return classify_http(status, _headers(error), code=_code(error), now=now)
     if not isinstance(error, ConnectionError | TimeoutError) and not _BROKEN & _names(error):
         return None
-    code = _code(error)
-    if code is None:
-        return classify_http(None)
-    return classify_http(429 if code in {"rate_limit_exceeded", "insufficient_quota"} else 500, code=code)
+    return classify_http(None, code=_code(error))
+
+
+def _status_of(code: str) -> int:
+    """The status that goes with a code; vLLM gives the status itself for one."""
+    if code.isdecimal() and 400 <= int(code) < 600:
+        return int(code)
+    if code in _LIMITED:
+        return 429
+    return 400 if code.startswith(_WRONG) else 500
 
 
 def _names(error: BaseException) -> set[str]:
@@ -65,17 +86,20 @@ def classify_http(
 ) -> Failure:
     """Say what an HTTP failure means, by the rules that the official OpenAI and Anthropic clients follow.
 
-    `status` None stands for a connection that failed or timed out. 408, 409, 429 and every 5xx are
-    retryable; the header `x-should-retry` overrides; `retry-after-ms` and `retry-after` (seconds, or an
-    HTTP date, seen from the response's own `Date`, else from the wall time `now` in epoch seconds) are
-    obeyed. A 429 without them waits until what it says nothing remains of is reset. What the headers say of
-    the provider's limits is handed on as `Failure.limits`.
+    `status` None stands for a connection that failed or timed out or, with a `code`, for what was told
+    inside a stream that had begun well: the code says then what the status would have. 408, 409, 429 and
+    every 5xx are retryable; the header `x-should-retry` overrides; `retry-after-ms` and `retry-after`
+    (seconds, or an HTTP date, seen from the response's own `Date`, else from the wall time `now` in epoch
+    seconds) are obeyed. A 429 without them waits until what it says nothing remains of is reset. What the
+    headers say of the provider's limits is handed on as `Failure.limits`.
     """
     found = fold(headers)
     wait = _retry_after(found, now)
     limits = parse_rate_limits(found, now=now)
     if status is None:
-        return Failure(True, wait, "provider", limits)
+        if code is None:
+            return Failure(True, wait, "provider", limits)
+        status = _status_of(code)
     retryable = status in _RETRYABLE or status >= 500
     told = found.get("x-should-retry")
     if told in ("true", "false"):

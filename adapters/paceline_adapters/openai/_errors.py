@@ -38,21 +38,6 @@ _MISTAKES = (
     TypeError,
     ValueError,
 )
-_LIMITED = frozenset({"rate_limit_exceeded", "insufficient_quota", "slow_down"})
-# How the codes of requests begin that will never do.
-_WRONG = (
-    "bio_policy",
-    "cancelled",
-    "content_",
-    "context_length",
-    "data_residency",
-    "empty_image",
-    "image_",
-    "invalid_",
-    "misalignment",
-    "model_not_found",
-    "unsupported_",
-)
 
 
 class AnswerError(PacelineError):
@@ -132,10 +117,6 @@ def classify(error: Exception) -> Failure:
         return Failure(False, fault="request")
     if isinstance(error, openai.APIResponseValidationError | json.JSONDecodeError | UnicodeDecodeError):
         return Failure(True, fault="provider")  # what came was cut off, or came from a proxy
-    if isinstance(error, openai.APIError) and not hasattr(error, "status_code"):
-        code: object = error.code or error.type
-        if code is not None:  # told inside a stream that had begun as 200
-            return _told(str(code))
     known = classify_error(error, now=time.time())
     if known is not None:
         return known
@@ -149,15 +130,4 @@ def _of_answer(error: AnswerError) -> Failure:
         return Failure(True)
     if not isinstance(error, AnswerFailed):
         return Failure(False, fault="request")
-    return _told(error.code)
-
-
-def _told(code: str | None) -> Failure:
-    """What a failure means that was told of in an answer that had begun as 200."""
-    if code is None:
-        return classify_http(500)
-    if code.isdecimal() and 400 <= int(code) < 600:  # vLLM puts the status there
-        return classify_http(int(code))
-    if code in _LIMITED:
-        return classify_http(429, code=code)
-    return classify_http(400 if code.startswith(_WRONG) else 500, code=code)
+    return classify_http(None, code=error.code)  # told in a stream that had begun as 200
