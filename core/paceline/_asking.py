@@ -13,26 +13,22 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ._errors import AnswerTimeout, ReplyRefused, UnknownName
 from ._job import NO_DEFAULT, Question, Suspend
-from ._scheduler import ASKING
 from ._stopping import fail, let_go
 
 if TYPE_CHECKING:
     from ._record import GroupRecord, Record
     from ._run import Run
-    from ._scheduler import Cap
 
 __all__ = ["Asking", "reply", "suspended", "take"]
 
 
 class Asking:
-    """One rest of a job: the answers so far, what is held meanwhile, and when it is over."""
+    """One rest of a job: the answers so far, and when it is over."""
 
-    __slots__ = ("answers", "clock", "held")
+    __slots__ = ("answers", "clock")
 
-    def __init__(self, held: tuple[Cap, ...]) -> None:
+    def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
-        self.held: tuple[Cap, ...] = held
-        """The caps under which nothing starts until the job goes on."""
         self.clock: asyncio.TimerHandle | None = None
 
     def stop_clock(self) -> None:
@@ -41,31 +37,19 @@ class Asking:
             self.clock.cancel()
             self.clock = None
 
-    def over(self, run: Run) -> None:
-        """The job goes on, or has ended."""
-        self.stop_clock()
-        held, self.held = self.held, ()
-        for cap in held:
-            cap.asking -= 1
-            if not cap.asking and (cap.owner is None or cap.owner.status is None):
-                run.scheduler.queues.resized(cap)
-
 
 def suspended(run: Run, record: Record, suspend: Suspend) -> None:
     """An attempt has asked: its job rests until all is answered."""
     record.close_attempt("suspended")
     record.questions = suspend.questions
     record.job = replace(record.job, state=suspend.state, reply=None)
-    record.asking = asking = Asking(_held_by(record))
+    record.asking = asking = Asking()
+    record.answer_by = None
+    if suspend.timeout is not None:
+        record.answer_by = due = run.loop.time() + suspend.timeout
+        asking.clock = run.loop.call_at(due, _expire, run, record, suspend, context=run.context)
     dozes = suspend.timeout is not None and suspend.default is not NO_DEFAULT
     run.scheduler.suspend(record, keeps_lock=run.settings.lock_held_while_suspended, dozes=dozes)
-    for cap in asking.held:
-        cap.asking += 1
-        if cap.asking == 1:
-            run.scheduler.queues.resized(cap)
-    if suspend.timeout is not None:
-        due = run.loop.time() + suspend.timeout
-        asking.clock = run.loop.call_at(due, _expire, run, record, suspend, context=run.context)
     if run.history is not None:
         run.history.suspended(record)
     group = record.group_record
@@ -81,19 +65,8 @@ def _primer_asks(run: Run, group: GroupRecord) -> None:
         run.settling.announce_release(group, "primer_suspended")
 
 
-def _held_by(record: Record) -> tuple[Cap, ...]:
-    """The caps of those above it in which nothing is to start while one asks."""
-    found = [cap for cap in record.caps if cap.waits]
-    group = record.group_record
-    if group is not None and group.cap is not None and group.cap.waits and record is not group.primer:
-        found.append(group.cap)
-    return tuple(dict.fromkeys(found))
-
-
 def _expire(run: Run, record: Record, suspend: Suspend) -> None:
     """The time for the answers is over."""
-    if record.asking is None or record.state not in ASKING:
-        return
     seconds = cast("float", suspend.timeout)
     if suspend.default is NO_DEFAULT:
         asked = ", ".join(repr(each.id) for each in record.questions)
@@ -110,7 +83,7 @@ def reply(run: Run, job_id: str, answer: Any, question: str | None) -> None:
     record = run.records.get(job_id)
     if record is None:
         raise UnknownName("unfinished job", job_id, (), "it has ended, or its id is wrong")
-    if not record.questions or record.state not in ASKING:
+    if not record.questions or not record.asks:
         raise ReplyRefused(job_id, f"the job is {record.current_status()} and asks nothing{_others(record)}")
     asked = _find(job_id, record.questions, question)
     take(run, record, asked, _checked(job_id, asked, answer))
@@ -130,12 +103,14 @@ def take(run: Run, record: Record, asked: Question, answer: Any) -> None:
     if record.questions:
         return
     record.asking = None
+    asking.stop_clock()
     answers = asking.answers
     given = next(iter(answers.values())) if len(answers) == 1 else answers
     record.job = replace(record.job, reply=given)
     run.scheduler.again(record)
-    asking.over(run)
     run.dispatch()
+    if record.held_by_question:
+        run.settling.held_back(record)
 
 
 def _others(record: Record) -> str:
@@ -172,25 +147,32 @@ def _checked(job_id: str, question: Question, answer: Any) -> Any:
         if wrong is not None:
             raise ReplyRefused(job_id, f"the answer does not fit question {question.id!r}: {wrong}")
         return answer
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
     try:
         return TypeAdapter(schema).validate_python(answer)
-    except ValidationError as error:
-        raise ReplyRefused(job_id, f"the answer does not fit question {question.id!r}: {error}") from error
+    except (ValidationError, PydanticUserError) as error:
+        wrong = "" if isinstance(error, ValidationError) else "its own schema is no type for pydantic: "
+        raise ReplyRefused(
+            job_id, f"the answer does not fit question {question.id!r}: {wrong}{error}"
+        ) from error
 
 
 def _misfit(schema: Mapping[str, Any], answer: Any) -> str | None:
     """What of an answer does not fit a JSON Schema."""
     try:
         import jsonschema
+        from referencing.exceptions import Unresolvable
+        from referencing.jsonschema import EMPTY_REGISTRY
     except ImportError:  # of no extra of core's: then it is for the form only, and the executor checks
         return None
     try:
-        jsonschema.validate(answer, schema)
+        jsonschema.validate(answer, schema, registry=EMPTY_REGISTRY)  # else it would fetch what is elsewhere
     except jsonschema.ValidationError as error:
         path = error.json_path.removeprefix("$").removeprefix(".")
         return f"{path}: {error.message}" if path else str(error.message)
     except jsonschema.SchemaError as error:
         return f"its own schema is no JSON Schema: {error.message}"
+    except Unresolvable as error:
+        return f"its own schema refers to what is not in it: {error}"
     return None

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from ._asking import take
 from ._errors import AnswerTimeout, EngineNotOpen
@@ -19,7 +19,7 @@ from ._job import NO_DEFAULT, Question
 from ._middleware import Scope
 from ._parking import body_moves, come_back, wait
 from ._resting import Watch, nothing_goes_on
-from ._scheduler import ASKING, State
+from ._scheduler import State
 
 if TYPE_CHECKING:
     from ._context import JobContext
@@ -99,6 +99,14 @@ class Body(ABC):
         """What the job is while it runs."""
 
 
+class _Asked(NamedTuple):
+    """An open question of a body: its answer, whether it has no other end, and when it is out of time."""
+
+    answer: asyncio.Future[Any]
+    lasting: bool
+    by: float | None
+
+
 class LiveBody(ABC):
     """A body at work: told of each of its children that ends."""
 
@@ -114,10 +122,8 @@ class LiveBody(ABC):
         above = None if parent is None else parent.body
         self.watchers: list[Callable[[Record], object]] | None = None if above is None else above.watchers
         """Called when a job of it, or of a body below it, comes to rest; None where no report is wanted."""
-        self.asked: dict[str, asyncio.Future[Any]] = {}
+        self.asked: dict[str, _Asked] = {}
         """The questions of the body itself that have no answer, by id."""
-        self.lasting: set[str] = set()
-        """Of these, the ones that only an answer closes: they have no default."""
         self.watch: Watch = Watch()
         self._questions = 0
         self._all_ended: asyncio.Future[None] | None = None
@@ -188,15 +194,14 @@ class LiveBody(ABC):
             raise EngineNotOpen(f"job {record.label} has ended or was given up; it cannot ask")
         self._questions += 1
         asked = Question(str(self._questions), question, schema)
-        answer = self.asked[asked.id] = run.loop.create_future()
-        if default is NO_DEFAULT:
-            self.lasting.add(asked.id)
+        by = None if timeout is None else run.loop.time() + timeout
+        lasting = timeout is None or default is NO_DEFAULT
+        answer: asyncio.Future[Any] = run.loop.create_future()
+        self.asked[asked.id] = _Asked(answer, lasting, by)
         record.questions = (*record.questions, asked)
         clock: asyncio.TimerHandle | None = None
-        if timeout is not None:
-            clock = run.loop.call_later(
-                timeout, self._out_of_time, asked, timeout, default, context=run.context
-            )
+        if timeout is not None and by is not None:
+            clock = run.loop.call_at(by, self._out_of_time, asked, timeout, default, context=run.context)
         if run.history is not None:
             run.history.suspended(record)
         body_moves(run, live)
@@ -205,19 +210,27 @@ class LiveBody(ABC):
         finally:
             if clock is not None:
                 clock.cancel()
-            self.lasting.discard(asked.id)
             given_up = self.asked.pop(asked.id, None) is not None  # a timeout around it, say
-            if given_up and record.body is self and (not live.cancelled or record.state not in ASKING):
+            if given_up and record.body is self and not (live.cancelled and record.asks):
                 record.questions = tuple(each for each in record.questions if each.id != asked.id)
                 body_moves(run, live)
 
     def answer(self, question: str, answer: Any) -> None:
         """A question of the body itself was answered."""
-        future = self.asked.pop(question)
-        self.lasting.discard(question)
+        future = self.asked.pop(question).answer
         if not future.done():
             future.set_result(answer)
         body_moves(self.live.run, self.live)
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it asks something that only an answer closes, or the end of the body's patience."""
+        return any(asked.lasting for asked in self.asked.values())
+
+    @property
+    def answer_by(self) -> float | None:
+        """When the first of its questions is out of time."""
+        return min((asked.by for asked in self.asked.values() if asked.by is not None), default=None)
 
     def _out_of_time(self, asked: Question, seconds: float, default: object) -> None:
         if asked.id not in self.asked or not self.live.live:
@@ -227,8 +240,7 @@ class LiveBody(ABC):
             take(run, record, asked, default)
             return
         record.questions = tuple(each for each in record.questions if each.id != asked.id)
-        future = self.asked.pop(asked.id)
-        self.lasting.discard(asked.id)
+        future = self.asked.pop(asked.id).answer
         if not future.done():
             future.set_exception(
                 AnswerTimeout(f"no answer within {seconds:g} s to question {asked.id!r}", seconds)

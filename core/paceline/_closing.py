@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ._middleware import Scope
+from ._resting import held_by_questions
 from ._scheduler import State
 from ._stopping import cancel_everything, cancel_those
 
@@ -31,7 +32,7 @@ async def drain(run: Run) -> None:
             # A group that a job has opened is for that job to close, as long as it runs.
             if not group.closed and (last or not group.exempt):
                 run.close_group(group)
-        await _until(run, lambda: run.scheduler.at_rest)
+        await _until(run, lambda: run.scheduler.at_rest(lambda: held_by_questions(run)))
     _let_rest(run)
     await _grace(run)
 
@@ -86,7 +87,7 @@ async def finish(run: Run, scope: Scope, error: BaseException | None) -> None:
         if record.body is not None and record.body.scope is not None:
             run.executors.middleware.end(record.body.scope, None)
     run.executors.middleware.end(scope, error)
-    run.closed = True
+    run.close()
     run.attempts.close()
     for record in run.records.values():  # suspended, and to stay so
         record.stop_clocks()

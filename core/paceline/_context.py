@@ -87,7 +87,7 @@ class JobContext:
     """One attempt at a job, as its executor sees it; also what `current_job()` returns anywhere below.
 
     Everything here may be called from the job's threads too, and nothing here waits, but `spawn` and `ask`.
-    After the attempt was given up (cancelled, timed out) only `usage` and `rate_limits` still count.
+    After the attempt was given up (cancelled, timed out) only `usage`, `rate_limits` and `trace` still count.
     """
 
     __slots__ = ("_live",)

@@ -168,7 +168,8 @@ class WrongLoop(PacelineError):
     def __init__(self, action: str) -> None:
         super().__init__(
             f"{action} was called outside the event loop that opened this engine; "
-            "from other threads use engine.submit_threadsafe(payload, ...)"
+            "from other threads use engine.submit_threadsafe(payload, ...), and for all but submitting "
+            "asyncio.run_coroutine_threadsafe(..., loop)"
         )
 
 

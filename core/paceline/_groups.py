@@ -113,7 +113,7 @@ class Group:
         Where the others wait for what a suspended one is to be answered, they are given as they are: waiting.
         """
         members = [record_of(handle) for handle in self._members()]
-        await rest(members, still=lambda: stands_still(self._group))
+        await rest(members, group=self._group)
         return [record.result() for record in members]
 
     async def as_completed(self) -> AsyncGenerator[JobResult, None]:

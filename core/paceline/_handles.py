@@ -10,12 +10,13 @@ from ._checks import number
 from ._errors import PacelineError
 from ._job import JobResult, Question, Status
 from ._parking import come_back, wait, waiting
+from ._resting import stands_still
 from ._stopping import cancel
 from ._streams import Listener, Stream
 
 if TYPE_CHECKING:
     from ._live import LiveAttempt
-    from ._record import Record
+    from ._record import GroupRecord, Record
     from ._run import Run
     from ._scheduler import WaitReason
 
@@ -144,18 +145,19 @@ def _waiter(run: Run, awaited: list[Record]) -> LiveAttempt | None:
 async def rest(
     records: Iterable[Record],
     given_up: Callable[[], object] | None = None,
-    still: Callable[[], bool] | None = None,
+    group: GroupRecord | None = None,
 ) -> None:
     """Wait until all of these jobs have ended or are suspended; inside a job of the same run, parked.
 
-    Or until they stand still: the others wait for those that are suspended. `given_up` is called when the
-    wait is cancelled, before a job that waits has its slot again: the jobs may hold it.
+    Or until they stand still, if they are those of a `group`: the others wait for one that is suspended.
+    `given_up` is called when the wait is cancelled, before a job that waits has its slot again: the jobs may
+    hold it.
     """
     records = tuple(records)
     while open_records := [record for record in records if not record.resting]:
-        if still is not None and still():
+        if group is not None and stands_still(group):
             return
-        await _rest_once(open_records, given_up, still)
+        await _Rest(open_records, group).over(given_up)
 
 
 async def until_end(record: Record, given_up: Callable[[], object] | None = None) -> None:
@@ -186,33 +188,53 @@ async def until_end(record: Record, given_up: Callable[[], object] | None = None
             record.on_rest.remove(look)
 
 
-async def _rest_once(
-    open_records: list[Record], given_up: Callable[[], object] | None, still: Callable[[], bool] | None
-) -> None:
-    run = open_records[0].run
-    run.check("awaiting a job")
-    live = _waiter(run, open_records)
-    left = len(open_records)
-    done: asyncio.Future[None] = run.loop.create_future()
+class _Rest:
+    """One wait for jobs that are open."""
 
-    def one_rests() -> None:
-        nonlocal left
-        left -= 1
-        if not done.done() and (not left or (still is not None and still())):
-            done.set_result(None)
-            if live is not None:
-                come_back(run, live)
+    __slots__ = ("_done", "_group", "_left", "_live", "_records", "_run")
 
-    for record in open_records:
-        if record.on_rest is None:
-            record.on_rest = []
-        record.on_rest.append(one_rests)
-    if given_up is not None:
-        done.add_done_callback(lambda each: each.cancelled() and given_up())
-    try:
-        await wait(run, done)
-    finally:
-        if left:
-            for record in open_records:
-                if record.on_rest is not None and one_rests in record.on_rest:
-                    record.on_rest.remove(one_rests)
+    def __init__(self, records: list[Record], group: GroupRecord | None) -> None:
+        self._run: Run = records[0].run
+        self._run.check("awaiting a job")
+        self._live: LiveAttempt | None = _waiter(self._run, records)
+        self._records: list[Record] = records
+        self._group: GroupRecord | None = group
+        self._left: int = len(records)
+        self._done: asyncio.Future[None] = self._run.loop.create_future()
+
+    async def over(self, given_up: Callable[[], object] | None) -> None:
+        for record in self._records:
+            if record.on_rest is None:
+                record.on_rest = []
+            record.on_rest.append(self._one_rests)
+        if self._group is not None:
+            self._group.on_member.append(self._look)
+        if given_up is not None:
+            self._done.add_done_callback(lambda each: each.cancelled() and given_up())
+        try:
+            await wait(self._run, self._done)
+        finally:
+            self._let_go()
+
+    def _one_rests(self) -> None:
+        self._left -= 1
+        if not self._left:
+            self._is_over()
+
+    def _look(self, _record: Record) -> None:
+        if self._group is not None and stands_still(self._group):
+            self._is_over()
+
+    def _is_over(self) -> None:
+        if not self._done.done():
+            self._done.set_result(None)
+            if self._live is not None:
+                come_back(self._run, self._live)
+
+    def _let_go(self) -> None:
+        if self._group is not None:
+            self._group.on_member.remove(self._look)
+        if self._left:
+            for record in self._records:
+                if record.on_rest is not None and self._one_rests in record.on_rest:
+                    record.on_rest.remove(self._one_rests)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextvars import Context, copy_context
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from ._scheduler import Edge, Gate, LaneState, Pool
     from ._usage import Cost
 
-__all__ = ["Intake"]
+__all__ = ["Intake", "look_at_inputs"]
 
 
 class Intake:
@@ -109,18 +110,20 @@ class Intake:
         number = self._number
         if run.executors.sees_submits:
             run.executors.middleware.submit(job)
-        lock = options.lock if bound.lock is None else _lock(bound, job, options.lock)
+        inputs = payload if isinstance(payload, Inputs) else None
+        lock = options.lock if bound.lock is None or inputs is not None else _lock(bound, job, options.lock)
         if lock is not None:
-            _refuse_lock_from_above(parent, lock)
+            _refuse_lock_from_above(None if parent is None else parent.record, lock)
         pool, demand, rough = None, None, 0
         if bound.body is None:
             pool, demand = self._needs(job, bound, options, group)
-            if demand is None and run.admission.estimates and not isinstance(payload, Inputs):
+            if demand is None and run.admission.estimates and inputs is None:
                 rough = rough_tokens(payload)
         stated = run.settings.costs.reservation(job, options.cost)
         if bound.body is not None or (parent is not None and parent.record.caps):
             caps = _caps(parent, bound.body, options, job.name, caps)
-        slotless = bound.body is not None or (isinstance(payload, Inputs) and payload.conditional())
+        looked_at = inputs is not None and (bound.lock is not None or inputs.conditional())
+        slotless = bound.body is not None or looked_at
         if context is None:
             context = copy_context()
         record = Record(
@@ -284,9 +287,26 @@ def _lock(bound: Bound, job: Job, stated: str | None) -> str | None:
     return str(needed)
 
 
-def _refuse_lock_from_above(parent: LiveAttempt | None, lock: str) -> None:
+def look_at_inputs(record: Record) -> bool:
+    """Whether the condition of a job that nothing blocks any more is met; then its lock is known too.
+
+    Both go by its inputs, and may raise.
+    """
+    payload, bound = record.job.payload, record.bound
+    if bound is None or not isinstance(payload, Inputs):
+        return True
+    if payload.conditional() and not payload.met():
+        return False
+    if bound.lock is not None:
+        record.job = replace(record.job, payload=payload.resolve())
+        record.lock = lock = _lock(bound, record.job, record.options.lock)
+        if lock is not None:
+            _refuse_lock_from_above(record.parent, lock)
+    return True
+
+
+def _refuse_lock_from_above(above: Record | None, lock: str) -> None:
     """Refuse what would wait for ever: for a lock that a job above it keeps until it has ended."""
-    above = None if parent is None else parent.record
     while above is not None:
         if above.lock == lock:
             raise PacelineError(

@@ -17,7 +17,6 @@ __all__ = [
     "ErrorInfo",
     "Job",
     "JobResult",
-    "NoDefault",
     "Question",
     "Role",
     "Status",
@@ -68,13 +67,12 @@ class Question:
     schema: Any = None
 
 
-class NoDefault(Enum):
-    """Said of a question that has no answer by itself: without one in time the job fails."""
-
+class _NoDefault(Enum):
     NO_DEFAULT = "no default"
 
 
-NO_DEFAULT: Final = NoDefault.NO_DEFAULT
+NO_DEFAULT: Final = _NoDefault.NO_DEFAULT
+"""Said of a question that has no answer by itself: without one in time the job fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,7 @@ class Suspend:
     without a slot: `Suspend("rendering", state=task_id, timeout=30.0, default=None)`.
 
     Raises:
-        ValueError, TypeError: if `timeout` is not a finite number above 0.
+        ValueError, TypeError: if `timeout` is not a finite number above 0, or two questions have one id.
     """
 
     question: Any
@@ -104,6 +102,10 @@ class Suspend:
     def __post_init__(self) -> None:
         if self.timeout is not None:
             number("Suspend", "timeout", self.timeout, above=True)
+        ids = [each.id for each in self.questions]
+        if len(set(ids)) < len(ids):
+            listed = ", ".join(map(repr, ids))
+            raise ValueError(f"Suspend: each question needs an id of its own, not {listed}")
 
     @property
     def questions(self) -> tuple[Question, ...]:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, TypeVar
 
 from ._live import CURRENT, LiveAttempt
-from ._scheduler import ASKING, State
+from ._scheduler import State
 
 if TYPE_CHECKING:
     from ._run import Run
@@ -71,15 +71,18 @@ def free_waits(live: LiveAttempt) -> None:
 
 def body_moves(run: Run, live: LiveAttempt) -> None:
     """A job without a slot has begun or ceased to wait: it asks, waits for its own, or works."""
-    record = live.record
+    record, body = live.record, live.record.body
     state = State.PARKED if live.waits else State.BODY
-    if record.questions and record.body is not None:
-        state = State.SUSPENDED if record.body.lasting else State.DOZING
+    if record.questions and body is not None:
+        state = State.SUSPENDED if body.lasting else State.DOZING
+        record.answer_by = body.answer_by
     if not live.live or record.state is state:
         return
-    if (record.state in ASKING) != (state in ASKING):
-        run.attempts.rests(live, so=state in ASKING)
+    asked = record.asks
     run.scheduler.body_is(record, state)
+    if record.asks is not asked:
+        run.attempts.rests(live, so=record.asks)
+        run.dispatch()
     if record.resting:
         run.settling.rested(record)
     if run.on_idle is not None:

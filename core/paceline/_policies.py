@@ -89,8 +89,8 @@ class GroupPolicy:
     if its provider has no `create`, set both.
 
     `on_primer_suspended`: whether followers wait for a primer that asks something before its release, or run
-    while it waits for the answer. `on_follower_suspended`: whether the others go on while one of the group
-    waits for an answer, or no more of its jobs start until all that was asked is answered ("wait").
+    while it waits for the answer. `on_follower_suspended`: whether the others go on while a follower
+    waits for an answer, or no more of the group's jobs start until all that was asked is answered ("wait").
 
     Raises:
         ValueError, TypeError: if a choice is not one of those listed or a number is out of range.

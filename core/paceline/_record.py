@@ -169,11 +169,9 @@ class Record(Entry):
         self.children = None
         self.questions = ()
         self.live = None
-        if self.asking is not None:
-            self.asking.over(self.run)
-            self.asking = None
-        if self.deadline is not None:
+        if self.deadline is not None or self.asking is not None:
             self.stop_clocks()
+            self.asking = None
 
     def stop_clocks(self) -> None:
         """Its deadline, and the time for answers, do not count any more."""

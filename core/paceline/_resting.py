@@ -15,8 +15,11 @@ from ._scheduler import State
 
 if TYPE_CHECKING:
     from ._bodies import LiveBody
+    from ._run import Run
 
-__all__ = ["Watch", "nothing_goes_on", "stands_still"]
+__all__ = ["Watch", "held_by_questions", "nothing_goes_on", "stands_still"]
+
+_NOT_STARTED = frozenset({State.BLOCKED, State.READY, State.BACKOFF, State.IDLE, State.PAUSED})
 
 
 class Watch:
@@ -68,7 +71,7 @@ def nothing_goes_on(body: LiveBody) -> bool:
             found = found or child.state is State.SUSPENDED
             around.append(here)
             here = _of(child)
-        elif child.state is State.BLOCKED and not _waits_elsewhere(child):
+        elif (child.state is State.BLOCKED and not _waits_elsewhere(child)) or _is_held(child):
             queue.rotate(-1)
         else:
             return False
@@ -78,11 +81,22 @@ def stands_still(group: GroupRecord) -> bool:
     """Whether a member of the group waits for an answer, and the others for that."""
     primer = group.primer_record
     unreleased = primer is not None and not group.released and primer.resting
-    paused = group.cap is not None and group.cap.asking > 0
-    if not unreleased and not paused:
+    if not unreleased and not (group.cap is not None and group.cap.asking):
         return False
-    held = State.BLOCKED if unreleased else State.READY
-    return all(record.resting or record.state is held for record in group.unended)
+    return all(
+        record.resting or (record.state is State.BLOCKED if unreleased else _is_held(record))
+        for record in group.unended
+    )
+
+
+def held_by_questions(run: Run) -> int:
+    """How many jobs are ready, and may not start before another has an answer."""
+    return sum(record.state is State.READY and record.held_by_question for record in run.records.values())
+
+
+def _is_held(record: Record) -> bool:
+    """Whether nothing comes of a job before another has an answer, whatever else it waits for till then."""
+    return record.state in _NOT_STARTED and record.held_by_question
 
 
 def _of(record: Record) -> tuple[Record, deque[Record], int]:

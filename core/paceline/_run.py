@@ -22,7 +22,7 @@ from ._attempts import Attempts
 from ._bodies import Inputs, SkipJob
 from ._errors import EngineNotOpen, RunAgain, StreamRestarted, TimeLimitExceeded, WrongLoop
 from ._group_prefix import has_prefix
-from ._intake import Intake
+from ._intake import Intake, look_at_inputs
 from ._job import Suspend
 from ._live import CURRENT, LiveAttempt
 from ._loop import LoopHooks, hooks
@@ -33,7 +33,7 @@ from ._room import Room
 from ._scheduler import Leftover, Scheduler
 from ._settings import Settings
 from ._settling import Settling
-from ._stopping import cancel_children
+from ._stopping import cancel_children, let_go
 from ._usage import Failure
 
 if TYPE_CHECKING:
@@ -134,11 +134,10 @@ class Run:
             self.on_idle()
 
     def _start_slotless(self, record: Record) -> None:
-        """Look at the condition of a job, if it has one; a body then starts, another queues for a slot."""
-        payload = record.job.payload
-        if isinstance(payload, Inputs) and payload.conditional():
+        """Look at what a job is given, if it goes by that; a body then starts, another queues for a slot."""
+        if isinstance(record.job.payload, Inputs):
             try:
-                met = cast("Any", record.context).copy().run(payload.met)
+                met = cast("Any", record.context).copy().run(look_at_inputs, record)
             except BaseException as error:  # noqa: BLE001 - the job fails by it
                 record.error = error
                 self.settling.settle(self.scheduler.end(record, "failed", self.loop.time()))
@@ -151,6 +150,7 @@ class Run:
             self.attempts.start(record)
         else:
             self.scheduler.needs_slot(record)
+            self.settling.held_back(record)
 
     def _set_timer(self) -> None:
         when = self.scheduler.wake_at()
@@ -164,6 +164,13 @@ class Run:
                 timer.cancel()
             self._due_at = when
             self._timer = self.loop.call_at(when, self._due, when, context=self.context)
+
+    def close(self) -> None:
+        """Nothing more happens: what was to come for a job that stays suspended does not."""
+        self.closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _due(self, when: float) -> None:
         self._timer = None
@@ -241,6 +248,8 @@ class Run:
         now = self.loop.time()
         if policy is None or not failure.retryable or record.failures >= policy.attempts:
             record.error = error
+            if live is None or not live.entered:
+                let_go(self, record)
             cancel_children(self, record, "its parent failed")
             self.settling.settle(self.scheduler.end(record, "failed", now))
             return
@@ -252,17 +261,20 @@ class Run:
         self._restart_streams(record)
         self.scheduler.retry(record, now + delay)
         cancel_children(self, record, "its parent is tried again")
+        self.settling.held_back(record)
 
     def _again(self, record: Record, payload: object, live: LiveAttempt) -> None:
         record.close_attempt("again")
-        # Another payload is another piece of work, unless the attempt has said what to go on from.
-        state = None if record.job is live.job else record.job.state
-        record.job = replace(record.job, payload=payload, state=state, reply=None)
+        if payload is not record.job.payload:
+            # Another payload is another piece of work, unless the attempt has said what to go on from.
+            state = None if record.job is live.job else record.job.state
+            record.job = replace(record.job, payload=payload, state=state, reply=None)
         if self.history is not None:
             self.history.retried(record, None, 0.0, live.usage)
         self._restart_streams(record)
         self.scheduler.again(record)
         cancel_children(self, record, "its parent is run again")
+        self.settling.held_back(record)
 
     def _restart_streams(self, record: Record) -> None:
         for listener in tuple(record.listeners or ()):

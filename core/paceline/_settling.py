@@ -94,6 +94,15 @@ class Settling:
                 self.look_above(entry)
         self.look_above(record)
 
+    def held_back(self, record: Record) -> None:
+        """The job does not run for now: by that, all that is left of its family may wait for an answer."""
+        if not self._run.scheduler.states[State.SUSPENDED]:
+            return
+        if record.group_record is not None:
+            for tell in tuple(record.group_record.on_member):
+                tell(record)
+        self.look_above(record)
+
     def look_above(self, record: Record) -> None:
         """A job cannot go on by itself any more: the bodies above it may rest by that."""
         if record.parent is not None:

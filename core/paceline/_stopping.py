@@ -76,10 +76,7 @@ def pass_deadline(run: Run, record: Record, seconds: float) -> None:
     if record.status is not None:
         return
     error = DeadlineExceeded(f"not ended {seconds:g} s after it was accepted (its deadline)", seconds)
-    if record.live is not None:
-        run.attempts.give_up(record.live, "deadline")
-    else:
-        let_go(run, record)
+    _stop(run, record, "deadline")
     fail(run, record, error, f"its parent {record.job.name!r} passed its deadline")
 
 
@@ -92,13 +89,25 @@ def fail(run: Run, record: Record, error: BaseException, below: str) -> None:
     run.dispatch()
 
 
+def _stop(run: Run, record: Record, reason: str, grace: float | None = None) -> None:
+    """A job is about to be ended, wherever it is."""
+    live = record.live
+    if live is not None:
+        run.attempts.give_up(live, reason, grace)
+    if live is None or not live.entered:
+        let_go(run, record)
+
+
 def let_go(run: Run, record: Record) -> None:
-    """A job is about to be ended between two attempts: its executor may let go of what its state holds."""
+    """A job is about to be ended between two attempts: its executor may let go of what its state holds.
+
+    So it is while the next one has been started, but has not come to run.
+    """
     bound = record.bound
     if bound is None or bound.discard is None or record.job.state is None:
         return
     task = asyncio.Task(
-        _discard(bound.discard, record.job), loop=run.loop, name=record.job.id, context=record.context
+        _discard(run, bound.discard, record.job), loop=run.loop, name=record.job.id, context=record.context
     )
     run.keep(task)
     run.discards.add(task)
@@ -111,11 +120,14 @@ def let_go(run: Run, record: Record) -> None:
     task.add_done_callback(over)
 
 
-async def _discard(discard: Callable[[Job], Awaitable[object]], job: Job) -> None:
+async def _discard(run: Run, discard: Callable[[Job], Awaitable[object]], job: Job) -> None:
     try:
         await discard(job)
-    except Exception:  # noqa: BLE001 - logged; the job has ended, and nobody is left to be told
+    except (asyncio.CancelledError, GeneratorExit):  # the engine has waited for it long enough
+        raise
+    except BaseException as error:  # noqa: BLE001 - logged; the job has ended, and nobody is left to be told
         _log.exception("executor %r failed to let go of what job %s held", job.executor, job.id)
+        run.note_interrupt(error)
 
 
 def _cancel_all(run: Run, records: Iterable[Record], reason: str, grace: float | None = None) -> None:
@@ -128,9 +140,6 @@ def _cancel_all(run: Run, records: Iterable[Record], reason: str, grace: float |
         if record.children:
             below = f"its parent {record.job.name!r} was cancelled: {why}"
             stack.extend((child, below) for child in record.children)
-        if record.live is not None:
-            run.attempts.give_up(record.live, "cancelled", grace)
-        else:
-            let_go(run, record)
+        _stop(run, record, "cancelled", grace)
         record.error = JobCancelled(record.job.id, record.job.name, why)
         run.settling.settle(run.scheduler.end(record, "cancelled", run.loop.time()))

@@ -18,7 +18,7 @@ from ._errors import (
     AnswerIncomplete as AnswerIncomplete,
     AnswerInvalid as AnswerInvalid,
     AnswerRefused as AnswerRefused,
-    FunctionCalled as FunctionCalled,
+    ToolsCalled as ToolsCalled,
 )
 from ._executor import GigaChatExecutor as GigaChatExecutor, adapt as adapt
 
@@ -30,8 +30,8 @@ __all__ = [
     "AnswerIncomplete",
     "AnswerInvalid",
     "AnswerRefused",
-    "FunctionCalled",
     "GigaChatExecutor",
+    "ToolsCalled",
     "adapt",
 ]
 
@@ -41,7 +41,7 @@ for _public in (
     AnswerIncomplete,
     AnswerInvalid,
     AnswerRefused,
-    FunctionCalled,
     GigaChatExecutor,
+    ToolsCalled,
 ):
     _public.__module__ = __name__

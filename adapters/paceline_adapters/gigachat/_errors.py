@@ -5,7 +5,7 @@ AnswerError                     the provider answered, but not with what was ask
  ├── AnswerIncomplete           it ended early: too long
  ├── AnswerInvalid              it does not fit the format that was asked for
  ├── AnswerFailed               the provider says, in an answer that began well, that it failed
- └── FunctionCalled             there is no text, but the call of a function
+ └── ToolsCalled                there is no text, but the call of a function
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = [
     "AnswerIncomplete",
     "AnswerInvalid",
     "AnswerRefused",
-    "FunctionCalled",
+    "ToolsCalled",
     "classify",
 ]
 
@@ -50,22 +50,26 @@ class AnswerError(PacelineError):
 
 
 class AnswerRefused(AnswerError):
-    """Raised when a filter stopped the answer; `text` is what came instead of it. Not tried again."""
+    """Raised when a filter stopped the answer; `refusal` is what came instead of it. Not tried again."""
 
-    def __init__(self, text: str, response: object = None) -> None:
-        super().__init__(f"GigaChat's filter stopped the answer, and says: {text[:200]!r}", response)
-        self.text: str = text
+    def __init__(self, refusal: str, response: object = None) -> None:
+        super().__init__(f"GigaChat's filter stopped the answer, and says: {refusal[:200]!r}", response)
+        self.refusal: str = refusal
 
 
 class AnswerIncomplete(AnswerError):
-    """Raised when an answer reached its most tokens; `text` is what there was of it. Not tried again."""
+    """Raised when an answer reached its most tokens; `text` is what there was of it. Not tried again.
 
-    def __init__(self, text: str, response: object = None) -> None:
+    `reason` is the provider's word: "length".
+    """
+
+    def __init__(self, reason: str, text: str, response: object = None) -> None:
         super().__init__(
             f"the answer was cut off after {len(text)} characters, at its most tokens; error.text has them, "
             "max_tokens allows it more, and output='response' takes such answers for good",
             response,
         )
+        self.reason: str = reason
         self.text: str = text
 
 
@@ -83,22 +87,23 @@ class AnswerInvalid(AnswerError):
 class AnswerFailed(AnswerError):
     """Raised when the provider says, in an answer that began well, that it failed.
 
-    `status` is the HTTP status that it gives for it, if any; that decides whether the job is tried again.
+    `code` is the HTTP status that it gives for it, if any; that decides whether the job is tried again.
     """
 
-    def __init__(self, message: str, status: int | None = None, response: object = None) -> None:
-        super().__init__(f"GigaChat failed: {message}" + (f" ({status})" if status else ""), response)
-        self.status: int | None = status
+    def __init__(self, message: str, code: str | None = None, response: object = None) -> None:
+        super().__init__(f"GigaChat failed: {message}" + (f" ({code})" if code else ""), response)
+        self.code: str | None = code
 
 
-class FunctionCalled(AnswerError):
-    """Raised when text was wanted and the model called a function, `name`, instead. Not tried again."""
+class ToolsCalled(AnswerError):
+    """Raised when text was wanted and the model called a function instead, of `names`. Not tried again."""
 
-    def __init__(self, name: str, response: object = None) -> None:
+    def __init__(self, names: tuple[str, ...], response: object = None) -> None:
         super().__init__(
-            f"the model gave no text but called {name!r}; output='response' hands such answers out", response
+            f"the model gave no text but called {', '.join(names)}; output='response' hands such answers out",
+            response,
         )
-        self.name: str = name
+        self.names: tuple[str, ...] = names
 
 
 def classify(error: Exception) -> Failure:
@@ -122,5 +127,5 @@ def _of_answer(error: AnswerError) -> Failure:
     if isinstance(error, AnswerInvalid):
         return Failure(True)
     if isinstance(error, AnswerFailed):
-        return classify_http(error.status or 500)
+        return classify_http(None, code=error.code)
     return Failure(False, fault="request")

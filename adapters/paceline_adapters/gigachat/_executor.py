@@ -53,10 +53,10 @@ class GigaChatExecutor:
     and its other context variables, hold for the job as they were then. Usage counts cached tokens among the
     input, as core does, though the first contract does not.
 
-    Text is streamed where chunks are of use (`ctx.streaming`). Without a client one is made when it is
-    needed, from the environment (GIGACHAT_CREDENTIALS and so on), and closed with the event loop or by
-    `aclose()`. One that is given stays the user's, to close too, and must not retry by itself: attempts would
-    multiply.
+    Text is streamed where chunks are of use (`ctx.streaming`; `stream=` says it for all). Without a client
+    one is made when it is needed, from the environment (GIGACHAT_CREDENTIALS and so on), and closed with the
+    event loop or by `aclose()`. One that is given stays the user's, to close too, and must not retry by
+    itself: attempts would multiply.
 
     Raises:
         TypeError: if the client is not an async one of GigaChat's, or an option is none of the contract.
@@ -130,7 +130,7 @@ class GigaChatExecutor:
         request = self._request(job)
         form = _FORMS[request.contract]
         client = await self._clients.client()
-        call = streamed if ctx.streaming else received
+        call = streamed if request.streams(ctx) else received
         with session_of(ctx, client):
             response = await call(form, client, request, ctx)
         if request.output == "response":

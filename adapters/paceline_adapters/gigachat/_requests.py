@@ -12,7 +12,7 @@ from gigachat.models.chat_completions import ChatModelOptions, ChatResponseForma
 from gigachat.models.response_format import JsonSchemaResponseFormat
 from pydantic import BaseModel, ValidationError
 
-from paceline import Job
+from paceline import Job, JobContext
 
 __all__ = ["Contract", "Output", "Request", "check_options", "merged"]
 
@@ -34,6 +34,12 @@ class Request:
     body: Any  # the client's own model of a request: Chat or ChatCompletionRequest
     format: type[BaseModel] | None
     output: Output
+    stream: bool | None
+    """Whether to stream it; None: where chunks are of use."""
+
+    def streams(self, ctx: JobContext) -> bool:
+        """Whether this attempt streams."""
+        return ctx.streaming if self.stream is None else self.stream
 
 
 def merged(
@@ -60,11 +66,12 @@ def merged(
     kind = output or ("text" if model is None else "parsed")
     if fields.get("n") not in (None, 1) and kind != "response":
         raise ValueError("several choices (n=) come with output='response' only: text would be that of one")
+    stream: bool | None = fields.pop("stream", None)
     try:
         body = _MODELS[contract].model_validate(fields)
     except ValidationError as error:
         raise ValueError(f"the payload makes no request of GigaChat's: {error}") from error
-    return Request(contract, body, model, kind)
+    return Request(contract, body, model, kind, stream)
 
 
 def check_options(contract: Contract, fields: Mapping[str, Any]) -> None:

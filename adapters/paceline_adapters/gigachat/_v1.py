@@ -10,7 +10,7 @@ from gigachat.models import Chat, ChatCompletion, ChatCompletionChunk, Choices, 
 
 from paceline import Usage
 
-from ._errors import AnswerFailed, AnswerIncomplete, AnswerRefused, FunctionCalled
+from ._errors import AnswerFailed, AnswerIncomplete, AnswerRefused, ToolsCalled
 
 __all__ = ["FirstContract"]
 
@@ -56,11 +56,11 @@ class FirstContract:
         if choice.finish_reason == "blacklist":
             raise AnswerRefused(text, response)
         if choice.finish_reason == "length":
-            raise AnswerIncomplete(text, response)
+            raise AnswerIncomplete("length", text, response)
         if choice.finish_reason == "error":
             raise AnswerFailed(text or "it does not say why", None, response)
         if not text and message.function_call is not None:
-            raise FunctionCalled(message.function_call.name, response)
+            raise ToolsCalled((message.function_call.name,), response)
         return text
 
 

@@ -11,7 +11,7 @@ from gigachat.models.chat_completions import ChatCompletionChunk
 
 from paceline import Usage
 
-from ._errors import AnswerFailed, AnswerIncomplete, AnswerRefused, FunctionCalled
+from ._errors import AnswerFailed, AnswerIncomplete, AnswerRefused, ToolsCalled
 
 __all__ = ["PrimaryContract"]
 
@@ -55,12 +55,12 @@ class PrimaryContract:
         if reasons & {"blacklist", "content_filter"}:
             raise AnswerRefused(text, response)
         if "length" in reasons:
-            raise AnswerIncomplete(text, response)
+            raise AnswerIncomplete("length", text, response)
         if "error" in reasons:
             raise AnswerFailed(text or "it does not say why", None, response)
         called = _called(response.messages)
         if not text and called is not None:
-            raise FunctionCalled(called, response)
+            raise ToolsCalled((called,), response)
         return text
 
 
@@ -83,7 +83,7 @@ class PrimaryHeard:
             told: dict[str, Any] = chunk.model_extra or {}
             status = told.get("status")
             raise AnswerFailed(
-                str(told.get("message") or "it does not say why"), status if isinstance(status, int) else None
+                str(told.get("message") or "it does not say why"), None if status is None else str(status)
             )
         for name in chunk.model_fields_set - {"event", "messages"}:
             value: object = getattr(chunk, name)

@@ -12,6 +12,7 @@ except ImportError as _error:
     raise ImportError('the OpenAI adapter needs an extra: pip install "paceline[openai]"') from _error
 
 from ._chat import ChatExecutor as ChatExecutor
+from ._clients import adapt as adapt
 from ._errors import (
     AnswerError as AnswerError,
     AnswerFailed as AnswerFailed,
@@ -36,6 +37,7 @@ __all__ = [
     "ResponseOptions",
     "ResponsesExecutor",
     "ToolsCalled",
+    "adapt",
 ]
 
 for _public in (

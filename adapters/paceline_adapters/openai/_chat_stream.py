@@ -81,7 +81,7 @@ class _Heard:
         """The whole of it.
 
         Raises:
-            AnswerFailed: if nothing of an answer came.
+            AnswerFailed: if nothing of an answer came, or not its end.
         """
         self._settle()
         if not self._chunks:
@@ -91,6 +91,10 @@ class _Heard:
             state.handle_chunk(ChatCompletionChunk.construct(None, **chunk))
         whole = state.current_completion_snapshot
         whole.usage = self.usage
+        # Where neither reason nor usage came, the connection was closed in the middle, however politely.
+        ended = any(choice.finish_reason is not None for choice in whole.choices)
+        if not ended and self._usage is None:
+            raise AnswerFailed("the stream ended before the answer did", None, whole)
         return whole
 
     def _begin(self, choice: dict[str, Any]) -> None:

@@ -9,7 +9,9 @@ from weakref import WeakKeyDictionary
 
 from openai import AsyncOpenAI, OpenAI
 
-__all__ = ["Clients"]
+from paceline import NoAdapter
+
+__all__ = ["Clients", "adapt"]
 
 _METHODS = ("create", "parse", "retrieve", "stream")
 
@@ -81,3 +83,17 @@ def _is_wrapped(client: AsyncOpenAI) -> bool:
     if chat is not None:
         resources.append(vars(chat).get("completions"))
     return any(name in vars(each) for each in resources if each is not None for name in _METHODS)
+
+
+def adapt(obj: object) -> None:
+    """Say what runs a client: it names no model by itself. This is what `paceline.as_executor` calls.
+
+    Raises:
+        NoAdapter: if it is a client.
+    """
+    if isinstance(obj, AsyncOpenAI | OpenAI):
+        name = type(obj).__name__
+        raise NoAdapter(
+            f"{name} names no model: paceline_adapters.openai.ResponsesExecutor(client, model=...) runs its "
+            "Responses API, and ChatExecutor(client, model=...) Chat Completions"
+        )

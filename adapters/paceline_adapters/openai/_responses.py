@@ -57,7 +57,8 @@ class ResponsesExecutor(ClientExecutor):
     `background=True`: the provider works on it by itself and the job rests without a slot, to be looked at
     `poll[0]` seconds later, then after twice that and so on up to `poll[1]`; who awaits the job waits
     through all that. A reply of any kind, from a webhook say, wakes it at once. A retry goes on with the
-    same response, and a job that is ended while it rests cancels it at the provider. Nothing is streamed.
+    same response, and a job that is ended while it rests cancels it at the provider. Nothing is streamed. A
+    job's `timeout` is for each look; for the whole of it there is its `deadline`.
 
     No client: an `AsyncOpenAI()` is made when it is needed, and closed with the event loop or by `aclose()`.
     One that is given stays the user's, with its hooks, headers and connections; only its retries are off

@@ -168,7 +168,7 @@ class Branch:
                 return
         elif group is None:
             (self.open if place is None else place.turns).put(flow)
-        elif group.full or (group.shut and flow is group.flow):
+        elif not group.lets(flow):
             leave(flow)
         elif group.active or group.exempt or flow.level.priority == FIRST:
             (self.open if place is None else place.turns).put(flow)

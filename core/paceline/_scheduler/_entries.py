@@ -115,8 +115,13 @@ class Cap:
 
     @property
     def full(self) -> bool:
-        """Whether as many run as may."""
+        """Whether nothing more of it may start: as many run as may, or one has to be answered first."""
         return self.used >= self.capacity or self.asking > 0
+
+    @property
+    def crowded(self) -> bool:
+        """Whether not even a job that has begun may go on under it: as many run as may."""
+        return self.used >= self.capacity
 
 
 class Entry:
@@ -204,17 +209,17 @@ class Entry:
         self.cause = None
 
     @property
-    def paused(self) -> bool:
+    def held_by_question(self) -> bool:
         """Whether it may not start before another job has an answer."""
         return not self.slotless and any(cap.asking for cap in self.caps)
 
-    def pauses(self) -> list[Cap]:
+    def holds_while_asking(self) -> list[Cap]:
         """The caps under which nothing is to start while it waits for an answer."""
         caps, group = dict.fromkeys(self.caps), self.group
         if group is not None and group.cap is not None:
             caps[group.cap] = None  # a body's own are those of its children
-            if self is group.primer and group.run_on_suspended:
-                del caps[group.cap]
+            if self is group.primer:
+                del caps[group.cap]  # there is a policy for it
         return [cap for cap in caps if cap.waits]
 
     @property
@@ -249,7 +254,6 @@ class GroupState:
         "released",
         "returning",
         "run_on_failure",
-        "run_on_suspended",
         "settle",
         "spared",
         "status",
@@ -267,7 +271,6 @@ class GroupState:
         caps: tuple[Cap, ...] = (),
         settle: float = 0.0,
         run_on_failure: bool = False,
-        run_on_suspended: bool = False,
         exempt: bool = False,
         pool: Pool | None = None,
         warmth: Warmth | None = None,
@@ -285,7 +288,6 @@ class GroupState:
         """What its members need room in: its own cap, and those around it."""
         self.settle: float = settle
         self.run_on_failure: bool = run_on_failure
-        self.run_on_suspended: bool = run_on_suspended
         self.exempt: bool = exempt or bool(caps)
         """Needs no place among the active groups: it belongs to a job that runs already, as all under
         shared caps do."""
@@ -318,9 +320,20 @@ class GroupState:
         return self.cap is not None and self.cap.full
 
     @property
+    def asks(self) -> bool:
+        """Whether nothing of it may start before one of its jobs is answered."""
+        return self.cap is not None and self.cap.asking > 0
+
+    @property
     def shut(self) -> bool:
         """Whether no job of it may start now, as its prefix is not there."""
         return self.warmth is not None and self.warmth.shut
+
+    def lets(self, flow: Flow) -> bool:
+        """Whether jobs of this flow of it may start; or go on, if it is the one of those that return."""
+        if flow is self.flow:
+            return not (self.full or self.shut)
+        return self.cap is None or not self.cap.crowded
 
     @property
     def keeps_place(self) -> bool:

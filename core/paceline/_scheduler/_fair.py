@@ -267,7 +267,7 @@ class FairQueues:
     def _rest(self, flow: Flow) -> bool:
         """A group with nothing ready needs no place among the active ones, but for one that keeps it."""
         group = flow.group
-        if group is None or not group.active or group.flow.ready or group.keeps_place:
+        if group is None or not group.active or group.keeps_place or (group.flow.ready and not group.asks):
             return False
         self._deactivate(group)
         return True

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
+from ._flows import FIRST
 from ._turns import Turns, leave
 
 if TYPE_CHECKING:
@@ -71,6 +72,12 @@ class Place:
             place = place.above
         return place
 
+    def first(self) -> Standing | None:
+        """What has its turn in it, if that may run; under a cap that waits only those that return may."""
+        cap = self.cap
+        first = None if cap.crowded else self.turns.first()
+        return None if first is None or (cap.asking and first.level.priority != FIRST) else first
+
     def settle(self, *, anew: bool = False) -> bool:
         """Stand where it belongs now, and so with all around it; whether the lane has seen a change.
 
@@ -79,7 +86,7 @@ class Place:
         place: Place | None = self
         while place is not None:
             stands = place.seat is not None
-            first = None if place.cap.full else place.turns.first()
+            first = place.first()
             if first is None:
                 if not stands:
                     return False

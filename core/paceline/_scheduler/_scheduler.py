@@ -14,7 +14,7 @@ held, then `end`, `retry`, `suspend` or `again` says what becomes of the job.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from paceline._job import Status
 from paceline._usage import Failure, Usage
@@ -171,9 +171,9 @@ class Scheduler:
             self._asks(entry)
 
     def _asks(self, entry: Entry) -> None:
-        """It waits for an answer now, or does no longer: what is to wait for that with it does, or goes on."""
+        """It begins to wait for an answer, or ceases to: others wait with it, where that is wanted."""
         entry.asks = not entry.asks
-        for cap in entry.pauses():
+        for cap in entry.holds_while_asking():
             cap.asking += 1 if entry.asks else -1
             if cap.asking == entry.asks:
                 self.queues.resized(cap)
@@ -223,7 +223,10 @@ class Scheduler:
     def needs_slot(self, entry: Entry) -> None:
         """A job that was looked at without a slot is to run with one."""
         entry.slotless = False
-        self._ready(entry)
+        if entry.lock is None or self._locks.has(entry) or self._locks.take(entry):
+            self._ready(entry)
+        else:
+            self._move(entry, BLOCKED)
 
     # An attempt is over.
 
@@ -500,16 +503,16 @@ class Scheduler:
 
     # Questions.
 
-    def at_rest(self, paused: Callable[[], int]) -> bool:
+    def at_rest(self, held: Callable[[], int]) -> bool:
         """Whether nothing can go on by itself: what is unfinished waits for an answer or for a caller.
 
-        `paused` counts the ready jobs that may not start before one; it is asked only where that matters.
+        `held` counts the ready jobs that may not start before an answer; it is asked only where that matters.
         """
         states = self.states
         stuck = not states[PARKED] or states[SUSPENDED] or states[PAUSED]
         if not stuck or self._settling or any(states[state] for state in _ON_THE_WAY):
             return False
-        if states[READY] and (not states[SUSPENDED] or paused() < states[READY]):
+        if states[READY] and (not states[SUSPENDED] or held() < states[READY]):
             return False
         return not (states[PAUSED] and self.gates.some_resume)
 

@@ -22,7 +22,7 @@ WaitKind: TypeAlias = Literal[
     "active_groups",
     "group_in_flight",
     "max_running",
-    "paused",
+    "question",
     "prefix",
     "limit",
     "retry_after",
@@ -45,7 +45,7 @@ _TEXT: dict[WaitKind, str] = {
     "active_groups": "waits for a place among the active groups",
     "group_in_flight": "group {on} has as many jobs in flight as it may",
     "max_running": "as many jobs of {on} run as may",
-    "paused": "no more of {on} start before an answer is given",
+    "question": "no more of {on} start before a question there is answered",
     "prefix": "waits for the prefix of group {on} to be there again",
     "limit": "waits for its limit, {on}",
     "retry_after": "{on} has asked to wait",
@@ -70,8 +70,8 @@ class WaitReason:
     dependency: something in `after` has not ended. lock: another job holds its lock. cache: the group's
     prefix cache is in the making. release, settle: the group's primer is not that far. active_groups:
     `max_active_groups` are active. group_in_flight: the group's `in_flight` is reached. max_running: a graph,
-    flow or map has as many of its jobs running as it may. paused: another job of the group or graph waits for
-    an answer, and by its policy no more start meanwhile.
+    flow or map has as many of its jobs running as it may. question: another job of the group or graph waits
+    for an answer, and by its policy no more start meanwhile.
     prefix: the group's prefix had expired or was not found, and one of its jobs goes first.
     limit: a limit on a resource, a lane or the engine is used up. retry_after: the provider refused a job and
     asked to wait. circuit: the circuit breaker of a resource is open. budget: too little of it is left.
@@ -164,9 +164,9 @@ def _why_queued(entry: Entry, queues: FairQueues) -> WaitReason:
     if group is not None and group.shut and entry.state is READY:
         return WaitReason("prefix", group.label, None if group.timer is None else group.timer.when)
     for cap in entry.caps:
-        if cap.asking:
-            return WaitReason("paused", cap.label)
-        if cap.full:
+        if cap.asking and entry.state is READY:
+            return WaitReason("question", cap.label)
+        if cap.crowded:
             own = group is not None and cap is group.cap
             return WaitReason("group_in_flight" if own else "max_running", cap.label)
     if (block := queues.pool_of(entry).block) is not None:

@@ -11,20 +11,24 @@ from typing import Any, cast
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticUserError
 
-from paceline import CallNext, Job, JobContext, Question, QuestionReport, Suspend
+from paceline import NO_DEFAULT, CallNext, Job, JobContext, Question, QuestionReport, Suspend
 
 __all__ = ["Asked", "Asker", "Askers", "json_schema"]
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """A job that asks. `key` is its place in the run, the same in each run of the same file."""
+    """A job that asks. `key` is its place in the run, the same in each run of the same file.
+
+    `dozes`: it goes on by itself some time later, as jobs do that poll.
+    """
 
     id: str
     key: str
     name: str
     lane: str | None = None
     group: str | None = None
+    dozes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,30 +70,22 @@ class Askers:
 
     def __init__(self) -> None:
         self.heard: Callable[[], object] | None = None
-        self._jobs: dict[str, tuple[Asker, float | None]] = {}
+        self._jobs: dict[str, Asker] = {}
 
     async def around(self, job: Job, ctx: JobContext, call_next: CallNext) -> object:  # noqa: ARG002
         """See what comes of an attempt."""
         self._jobs.pop(job.id, None)
         output = await call_next()
         if isinstance(output, Suspend):
-            loop = asyncio.get_running_loop()
-            due = None if output.timeout is None else loop.time() + output.timeout
-            asker = Asker(job.id, job.key or job.id, job.name, job.lane, job.group)
-            self._jobs[job.id] = asker, due
+            dozes = output.timeout is not None and output.default is not NO_DEFAULT
+            self._jobs[job.id] = Asker(job.id, job.key or job.id, job.name, job.lane, job.group, dozes)
             if self.heard is not None:
-                loop.call_soon(self.heard)
+                asyncio.get_running_loop().call_soon(self.heard)
         return output
 
     def get(self, job_id: str) -> Asker | None:
         """Who it is, if it was seen."""
-        found = self._jobs.get(job_id)
-        return None if found is None else found[0]
-
-    def due(self, job_id: str) -> float | None:
-        """Until when it waits for answers, on the clock of the loop; None if for ever."""
-        found = self._jobs.get(job_id)
-        return None if found is None else found[1]
+        return self._jobs.get(job_id)
 
 
 def json_schema(schema: object) -> dict[str, Any] | None:

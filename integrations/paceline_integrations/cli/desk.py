@@ -32,6 +32,7 @@ class Desk:
     """Sees to the questions of one run; each part of it may be missing.
 
     `answers` are asked first, then the `person`; what neither answers is left open, and written to `file`.
+    Jobs that go on by themselves leave nothing open, if the run is not over before.
     """
 
     def __init__(
@@ -46,7 +47,8 @@ class Desk:
         self._answers: Answers | None = answers
         self._file: QuestionsFile | None = file
         self._open: dict[tuple[str, str], Asked] = {}
-        self._with_person: dict[tuple[str, str], Asked] = {}
+        self._undecided: dict[tuple[str, str], Asked] = {}
+        """Of these, the ones that the person may answer, or time will."""
 
     @property
     def open(self) -> int:
@@ -81,22 +83,23 @@ class Desk:
                 left.append(asked)
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)  # the loop is there for the jobs, too
-        if self.person is not None:
-            self._with_person.update((asked.place, asked) for asked in left)
-            self.person.ask(*left)
-        else:
-            for asked in left:
+        for asked in left:
+            if self.person is not None or asked.asker.dozes:
+                self._undecided[asked.place] = asked
+            else:
                 self._write(asked)
+        if self.person is not None:
+            self.person.ask(*left)
         return len(left) < len(new)
 
     def leave(self, snapshot: Snapshot, find: Callable[[str], Asker]) -> None:
-        """Write down what the person was not asked, or has not answered: the run is over.
+        """Write down what nobody was asked, or has answered: the run is over.
 
         Raises:
             CommandError: if questions cannot be written.
         """
         self._forget_gone(snapshot)
-        left, self._with_person = self._with_person, {}
+        left, self._undecided = self._undecided, {}
         for asked in (*left.values(), *self._new(snapshot, find)):
             self._write(asked)
 
@@ -111,15 +114,10 @@ class Desk:
         self._open.update((asked.place, asked) for asked in new)
         return new
 
-    def may_answer(self, snapshot: Snapshot) -> bool:
-        """Whether what is open may still be answered: by the person, or because its time passes."""
-        if self._with_person:
-            return True
-        for job, _ in self._open:
-            reason = snapshot.waiting.get(job)
-            if self.askers.due(job) is not None or (reason is not None and reason.until is not None):
-                return True
-        return False
+    @property
+    def may_answer(self) -> bool:
+        """Whether what is open may still be answered, by the person or by time."""
+        return bool(self._undecided)
 
     async def serve(self, engine: Engine) -> None:
         """Pass on what the person says, until cancelled.
@@ -131,11 +129,12 @@ class Desk:
 
         while self.person is not None:
             asked, answer = await self.person.said.get()
-            if self._with_person.get(asked.place) is not asked:
+            if self._undecided.get(asked.place) is not asked:
                 continue
             if answer is LEFT_OPEN:
-                del self._with_person[asked.place]
-                self._write(asked)
+                if not asked.asker.dozes:
+                    del self._undecided[asked.place]
+                    self._write(asked)
             elif (why := await self._reply(engine, asked, answer)) is None:
                 self.person.accepted(asked, answer)
             else:
@@ -161,7 +160,7 @@ class Desk:
         except UnknownName:
             return "the job has ended"
         self._open.pop(asked.place, None)
-        self._with_person.pop(asked.place, None)
+        self._undecided.pop(asked.place, None)
         return None
 
     def _forget_gone(self, snapshot: Snapshot) -> None:
@@ -171,7 +170,7 @@ class Desk:
             if asked_now.get(place) is asked.question:
                 continue
             del self._open[place]
-            if self._with_person.pop(place, None) is not None and self.person is not None:
+            if self._undecided.pop(place, None) is not None and self.person is not None:
                 self.person.withdraw(asked)
 
     def _write(self, asked: Asked) -> None:

@@ -15,8 +15,19 @@ _ADMISSION: Final = frozenset({"limit", "retry_after", "circuit", "budget", "pre
 """Kinds of reasons for which jobs wait although there is a slot."""
 _ASKS: Final = frozenset({"reply", "children"})
 """Kinds of reasons of a job that asks, or of whose own jobs one does, when nothing runs."""
-_AT_REST: Final = _ASKS | {"budget", "release", "dependency", "lock", "max_running", "group_in_flight"}
-"""Kinds of reasons that nothing but another job's end, more of a budget, or an answer takes away."""
+_AT_REST: Final = _ASKS | {
+    "budget",
+    "release",
+    "dependency",
+    "lock",
+    "max_running",
+    "group_in_flight",
+    "question",
+}
+"""Kinds of reasons that nothing but another job's end, more of a budget, or an answer takes away.
+
+Where time does that too (an answer has its time), the reason says until when.
+"""
 
 
 @dataclass(frozen=True, slots=True)

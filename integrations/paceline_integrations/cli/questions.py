@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self, final
 
 from .asked import Asked
-from .results import is_regular, unwritable
+from .results import is_regular, unwritable, write
 
 __all__ = ["QuestionsFile"]
 
@@ -33,12 +33,8 @@ class QuestionsFile:
 
     def add(self, asked: Asked) -> None:
         """Write a question."""
-        line = memoryview(json.dumps(asked.data(), ensure_ascii=False).encode("utf-8", "replace") + b"\n")
-        try:
-            while line:
-                line = line[self._file.write(line) or 0 :]
-        except OSError as error:
-            raise unwritable(self._path, error, code=1) from error
+        text = json.dumps(asked.data(), ensure_ascii=False)
+        write(self._file, self._path, text.encode("utf-8", "replace") + b"\n")
 
     def __enter__(self) -> Self:
         return self

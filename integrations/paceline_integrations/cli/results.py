@@ -17,7 +17,15 @@ from paceline import JobResult, TaskReport
 
 from ._errors import CommandError
 
-__all__ = ["ResultsFile", "ResultsStream", "ResultsWriter", "is_regular", "refuse_existing", "unwritable"]
+__all__ = [
+    "ResultsFile",
+    "ResultsStream",
+    "ResultsWriter",
+    "is_regular",
+    "refuse_existing",
+    "unwritable",
+    "write",
+]
 
 _FIELDS = {"group", "role", "index", "name", "status", "output", "error", "usage", "attempts"}
 
@@ -92,13 +100,7 @@ class ResultsFile:
     def add(self, place: int, result: JobResult) -> None:
         """Write a result."""
         line = _line(result)
-        try:
-            left = memoryview(line)
-            while left:
-                # Unbuffered: what was written is with the system, and outlives this process.
-                left = left[self._file.write(left) or 0 :]
-        except OSError as error:
-            raise unwritable(self._path, error, code=1) from error
+        write(self._file, self._path, line)
         if self._offsets is not None:
             self._offsets[place] = self._end
             self._end += len(line)
@@ -155,6 +157,20 @@ def is_regular(path: Path) -> bool:
         return stat.S_ISREG(path.stat().st_mode)
     except OSError:
         return True
+
+
+def write(file: FileIO, path: Path, line: bytes) -> None:
+    """Write a line to a file that is not buffered: it is with the system then, and outlives this process.
+
+    Raises:
+        CommandError: if it cannot be written.
+    """
+    left = memoryview(line)
+    try:
+        while left:
+            left = left[file.write(left) or 0 :]
+    except OSError as error:
+        raise unwritable(path, error, code=1) from error
 
 
 def unwritable(path: Path, error: OSError, code: int = 2) -> CommandError:

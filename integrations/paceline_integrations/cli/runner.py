@@ -170,7 +170,7 @@ class GroupsRun:
         for name, rest in self._resting.items():
             if asking(self._open[name]) != rest.asking:
                 rest.over.set()
-        if answered or not at_rest(snapshot) or self._desk.may_answer(snapshot):
+        if answered or not at_rest(snapshot) or self._desk.may_answer:
             return
         held = held_by_questions(snapshot)
         for group in tuple(self._open.values()) if held else ():

@@ -1,4 +1,4 @@
-"""What a request asks for, whichever of the two APIs it came by."""
+"""What a request asks for, whichever API it came by."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ __all__ = [
     "DEFAULT_TOKENS",
     "Ask",
     "Content",
+    "Function",
     "Schema",
-    "Tool",
     "Wire",
     "as_mapping",
     "compact",
@@ -44,31 +44,30 @@ class Wire(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Tool:
+class Function(Wire):
     """A function that the answer may call; `parameters` is the JSON schema of its arguments."""
 
     name: str
-    parameters: Schema
+    description: str | None = None
+    parameters: Schema | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
     """One request: read `prompt`, then call `called`, write JSON of `schema` or so many tokens of text.
 
-    With `prewarm` nothing is written at all; with `background` the work goes on though nobody waits for it.
+    With `background` the work goes on though nobody waits for it.
     """
 
     prompt: Prompt
-    max_tokens: int
-    called: tuple[Tool, ...]
+    max_tokens: int  # 0: nothing is written at all
+    called: tuple[Function, ...]
     schema: Schema | None
     stream: bool
     include_usage: bool
     echo: dict[str, Any]  # what the answer repeats of the request
     caching: Caching = PLAIN
     cache_key: str | None = None  # whom the request says it shares a prefix with; it is noted, and no more
-    prewarm: bool = False
     background: bool = False
     headers: Mapping[str, str] = field(default_factory=dict[str, str])  # what comes with the answer
 
@@ -118,11 +117,11 @@ def write_content(writer: PromptWriter, content: Content) -> None:
     writer.add("".join(said))
 
 
-def write_preamble(writer: PromptWriter, tools: Iterable[object], schema: Schema | None) -> None:
-    """Write what models read ahead of every message: the tools, and the schema of the answer."""
-    for tool in tools:
+def write_preamble(writer: PromptWriter, functions: Iterable[Function], schema: Schema | None) -> None:
+    """Write what models read ahead of every message: the functions, and the schema of the answer."""
+    for function in functions:
         writer.header("tool")
-        writer.add(compact(tool))
+        writer.add(compact([function.name, function.description, function.parameters]))
     if schema is not None:
         writer.header("schema")
         writer.add(compact(schema))
@@ -132,8 +131,8 @@ _CALL = re.compile(r"\bcall\s+[`'\"]?([\w-]+)", re.IGNORECASE)
 
 
 def tools_called(
-    tools: Sequence[Tool], choice: str | dict[str, Any] | None, said: str | None, *, parallel: bool
-) -> tuple[Tool, ...]:
+    tools: Sequence[Function], choice: str | dict[str, Any] | None, said: str | None, *, parallel: bool
+) -> tuple[Function, ...]:
     """Decide which tools the answer calls.
 
     A choice that names a tool calls it, "required" calls what was `said`, else the first; otherwise those are
@@ -159,7 +158,7 @@ def tools_called(
     return tuple(asked if parallel else asked[:1])
 
 
-def _known(named: dict[str, Tool], name: str) -> Tool:
+def _known(named: dict[str, Function], name: str) -> Function:
     if name not in named:
         raise bad_request(f"Tool choice {name!r} not found in 'tools' parameter.", param="tool_choice")
     return named[name]

@@ -1,4 +1,4 @@
-"""The simulated machine behind both APIs: its cache, places, limits, speed and counts."""
+"""The simulated machine behind all the APIs: its cache, places, limits, speed and counts."""
 
 from __future__ import annotations
 

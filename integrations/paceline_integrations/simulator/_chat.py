@@ -11,8 +11,8 @@ from ._ask import (
     DEFAULT_TOKENS,
     Ask,
     Content,
+    Function,
     MaxTokens,
-    Tool,
     Wire,
     compact,
     plain_text,
@@ -44,15 +44,9 @@ class _Message(Wire):
     tool_calls: list[_ToolCall] | None = None
 
 
-class _Function(Wire):
-    name: str
-    description: str | None = None
-    parameters: dict[str, Any] | None = None
-
-
 class _Tool(Wire):
     type: str
-    function: _Function | None = None
+    function: Function | None = None
 
 
 class _StreamOptions(Wire):
@@ -95,7 +89,7 @@ def parse_chat(content: bytes, _headers: Mapping[str, str]) -> Ask:
         prompt=writer.prompt(body.model),
         max_tokens=body.max_completion_tokens or body.max_tokens or DEFAULT_TOKENS,
         called=tools_called(
-            [Tool(function.name, function.parameters or {"type": "object"}) for function in functions],
+            functions,
             body.tool_choice,
             plain_text(last.content) if last.role == "user" else None,
             parallel=body.parallel_tool_calls is not False,
@@ -109,10 +103,9 @@ def parse_chat(content: bytes, _headers: Mapping[str, str]) -> Ask:
     )
 
 
-def _written(body: _ChatBody, functions: list[_Function], schema: Any) -> PromptWriter:
+def _written(body: _ChatBody, functions: list[Function], schema: Any) -> PromptWriter:
     writer = PromptWriter()
-    tools = [[function.name, function.description, function.parameters] for function in functions]
-    write_preamble(writer, tools, schema)
+    write_preamble(writer, functions, schema)
     for message in body.messages:
         writer.header(message.role)
         write_content(writer, message.content)

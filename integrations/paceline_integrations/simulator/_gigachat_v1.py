@@ -8,7 +8,17 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from ._ask import DEFAULT_TOKENS, Ask, MaxTokens, Tool, Wire, compact, schema_of, tools_called, write_preamble
+from ._ask import (
+    DEFAULT_TOKENS,
+    Ask,
+    Function,
+    MaxTokens,
+    Wire,
+    compact,
+    schema_of,
+    tools_called,
+    write_preamble,
+)
 from ._errors import invalid_body
 from ._gigachat import caching_of, model_version, session_headers
 from ._reply import Piece, Reply, Usage
@@ -23,18 +33,12 @@ class _Message(Wire):
     function_call: dict[str, Any] | None = None
 
 
-class _Function(Wire):
-    name: str
-    description: str | None = None
-    parameters: dict[str, Any] | None = None
-
-
 class _Body(Wire):
     model: str
     messages: list[_Message] = Field(min_length=1)
     max_tokens: MaxTokens | None = None
     stream: bool | None = None
-    functions: list[_Function] | None = None
+    functions: list[Function] | None = None
     function_call: str | dict[str, Any] | None = None
     response_format: dict[str, Any] | None = None
 
@@ -53,7 +57,7 @@ def parse_gigachat(content: bytes, headers: Mapping[str, str]) -> Ask:
     schema = schema_of(body.response_format, "response_format")
     last = body.messages[-1]
     writer = PromptWriter()
-    write_preamble(writer, ([one.name, one.description, one.parameters] for one in functions), schema)
+    write_preamble(writer, functions, schema)
     for message in body.messages:
         writer.header(message.role)
         writer.add(message.content)
@@ -63,7 +67,7 @@ def parse_gigachat(content: bytes, headers: Mapping[str, str]) -> Ask:
         prompt=writer.prompt(body.model),
         max_tokens=body.max_tokens or DEFAULT_TOKENS,
         called=tools_called(
-            [Tool(one.name, one.parameters or {"type": "object"}) for one in functions],
+            functions,
             body.function_call,
             last.content if last.role == "user" else None,
             parallel=False,

@@ -12,8 +12,8 @@ from ._ask import (
     DEFAULT_TOKENS,
     Ask,
     Content,
+    Function,
     MaxTokens,
-    Tool,
     Wire,
     compact,
     plain_text,
@@ -34,14 +34,8 @@ class _Message(Wire):
     content: Content = None
 
 
-class _Function(Wire):
-    name: str
-    description: str | None = None
-    parameters: dict[str, Any] | None = None
-
-
 class _Functions(Wire):
-    specifications: list[_Function] = Field(default_factory=list[_Function])
+    specifications: list[Function] = Field(default_factory=list[Function])
 
 
 class _Tool(Wire):
@@ -81,7 +75,7 @@ def parse_gigachat_primary(content: bytes, headers: Mapping[str, str]) -> Ask:
     options, last = body.model_options, body.messages[-1]
     schema = schema_of(options.response_format, "model_options.response_format")
     writer = PromptWriter()
-    write_preamble(writer, ([one.name, one.description, one.parameters] for one in functions), schema)
+    write_preamble(writer, functions, schema)
     for message in body.messages:
         writer.header(message.role)
         writer.add(plain_text(message.content))
@@ -89,7 +83,7 @@ def parse_gigachat_primary(content: bytes, headers: Mapping[str, str]) -> Ask:
         prompt=writer.prompt(body.model),
         max_tokens=options.max_tokens or DEFAULT_TOKENS,
         called=tools_called(
-            [Tool(one.name, one.parameters or {"type": "object"}) for one in functions],
+            functions,
             _choice(body.tool_config),
             plain_text(last.content) if last.role == "user" else None,
             parallel=False,

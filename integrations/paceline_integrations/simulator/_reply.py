@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
 
-from ._ask import Ask, compact
+from ._ask import Ask, Schema, compact
 from ._schema import sample
 from ._tokens import TOKEN_WIDTH, count_tokens
 from ._words import words
 
 __all__ = ["Part", "Piece", "Reply", "Usage", "compose"]
+
+_NO_ARGUMENTS: Schema = {"type": "object"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def compose(ask: Ask, digest: bytes, number: int) -> Reply:
     """Answer a request, the server's `number`th, whose prompt has that digest.
 
     A text has exactly `ask.max_tokens` tokens. Arguments and structured answers are as long as their JSON is:
-    cut short it would be of no use. Who prewarms is answered by nothing.
+    cut short it would be of no use. Who asks for no tokens is answered by nothing.
 
     Raises:
         ApiError: if a schema cannot be met.
@@ -78,12 +80,12 @@ def compose(ask: Ask, digest: bytes, number: int) -> Reply:
     random = Random(digest)  # noqa: S311 - the same request shall have the same answer
     # Ids are never given twice: frameworks take two messages of one id for the same message.
     ident = f"{number:08x}{digest.hex()[:16]}"
-    if ask.prewarm:
+    if not ask.max_tokens:
         parts: tuple[Part, ...] = ()
     elif ask.called:
         parts = tuple(
-            Part(compact(sample(tool.parameters, random)), f"call_{ident}{index}", tool.name)
-            for index, tool in enumerate(ask.called)
+            Part(compact(sample(one.parameters or _NO_ARGUMENTS, random)), f"call_{ident}{index}", one.name)
+            for index, one in enumerate(ask.called)
         )
     elif ask.schema is not None:
         parts = (Part(compact(sample(ask.schema, random)), f"msg_{ident}"),)

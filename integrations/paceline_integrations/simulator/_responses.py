@@ -11,8 +11,8 @@ from ._ask import (
     DEFAULT_TOKENS,
     Ask,
     Content,
+    Function,
     MaxTokens,
-    Tool,
     Wire,
     compact,
     plain_text,
@@ -84,15 +84,19 @@ def parse_response(content: bytes, _headers: Mapping[str, str]) -> Ask:
     if not items:
         raise bad_request("Invalid value for 'input': it is empty.", param="input", code="invalid_value")
     tools = [tool for tool in body.tools or () if tool.type == "function" and tool.name is not None]
+    functions = [
+        Function(name=tool.name or "", description=tool.description, parameters=tool.parameters)
+        for tool in tools
+    ]
     schema = schema_of(body.text.format if body.text else None, "text.format")
     last = items[-1]
     prewarm = body.prompt_cache_options is not None and body.prompt_cache_options.prewarm
-    writer = _written(body, items, tools, schema)
+    writer = _written(body, items, functions, schema)
     return Ask(
         prompt=writer.prompt(body.model),
         max_tokens=0 if prewarm else body.max_output_tokens or DEFAULT_TOKENS,
         called=tools_called(
-            [Tool(tool.name or "", tool.parameters or {"type": "object"}) for tool in tools],
+            functions,
             body.tool_choice,
             plain_text(last.content) if last.role == "user" else None,
             parallel=body.parallel_tool_calls is not False,
@@ -103,15 +107,14 @@ def parse_response(content: bytes, _headers: Mapping[str, str]) -> Ask:
         echo=_echo(body, tools),
         caching=caching_of(body.prompt_cache_options, writer.marks),
         cache_key=body.prompt_cache_key,
-        prewarm=prewarm,
         background=bool(body.background),
     )
 
 
-def _written(body: _ResponseBody, items: list[_Item], tools: list[_Tool], schema: Any) -> PromptWriter:
+def _written(body: _ResponseBody, items: list[_Item], functions: list[Function], schema: Any) -> PromptWriter:
     """Write the prompt as the Chat format does, so that both share what they have in common."""
     writer = PromptWriter()
-    write_preamble(writer, ([tool.name, tool.description, tool.parameters] for tool in tools), schema)
+    write_preamble(writer, functions, schema)
     if body.instructions is not None:
         writer.header("system")
         writer.add(body.instructions)

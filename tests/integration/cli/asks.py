@@ -51,6 +51,14 @@ async def plan(payload: Any) -> list[Any]:
     return [await ctx.ask("Shall we?", schema=bool), await send(payload)]
 
 
+@flow
+async def hurry(by_itself: bool) -> Any:
+    """Ask by itself, and give little time for an answer."""
+    ctx = current_job()
+    assert ctx is not None
+    return await ctx.ask("Now?", timeout=0.5, **({"default": "by itself"} if by_itself else {}))
+
+
 class OneAtATime:
     """Jobs that all need the same key, which one that asks keeps."""
 

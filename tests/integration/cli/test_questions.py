@@ -165,10 +165,22 @@ def test_questions_that_exist_are_not_replaced_by_accident(paceline: Call, write
 
 def test_time_answers_what_nobody_does(paceline: Call, write: Write) -> None:
     write([{"group": "a", "followers": ["soon"]}, {"group": "b", "primer": "soon", "followers": ["x"]}])
-    ended = paceline(*RUN, "--release", "complete")
+    ended = paceline(*RUN, "--release", "complete", "--questions", "q.jsonl")
     assert ended.code == 0
     assert "open" not in ended.out
+    assert not rows("q.jsonl"), "nothing was left open"
     assert outputs() == {"a/follower/0": "by itself", "b/primer": "by itself", "b/follower/0": "x"}
+
+
+@pytest.mark.parametrize("default", [True, False])
+def test_a_flow_has_the_time_that_it_gives_for_an_answer(paceline: Call, write: Write, default: bool) -> None:
+    write([{"group": "a", "followers": [{"name": "hurried", "payload": {"by_itself": default}}]}])
+    ended = paceline("run", "groups.jsonl", "--executor", "asks:hurry", "--out", "r.jsonl")
+    (row,) = rows("r.jsonl")
+    if default:
+        assert (ended.code, row["output"]) == (0, "by itself")
+    else:
+        assert (ended.code, row["error"]["type"]) == (1, "paceline.AnswerTimeout")
 
 
 def test_a_job_fails_whose_answer_came_not_in_time(paceline: Call, write: Write) -> None:

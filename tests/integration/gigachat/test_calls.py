@@ -17,7 +17,7 @@ from gigachat.models import (
 from pydantic import BaseModel
 
 from paceline import Engine, Job, JobFailed, Usage
-from paceline_adapters.gigachat import FunctionCalled, GigaChatExecutor
+from paceline_adapters.gigachat import GigaChatExecutor, ToolsCalled
 
 from .conftest import Giga
 
@@ -35,11 +35,13 @@ class Point(BaseModel):
 FUNCTION: dict[str, Any] = {"name": "plot", "description": "", "parameters": Point.model_json_schema()}
 
 
-def run(giga: Giga, payload: object, *, stream: bool = False, **options: Any) -> Any:
+def run(
+    giga: Giga, payload: object, *, stream: bool = False, options: dict[str, Any] | None = None, **named: Any
+) -> Any:
     """What one job gives, and what its stream handed out."""
 
     async def main() -> Any:
-        async with Engine(GigaChatExecutor(giga.client(), **options)) as engine:
+        async with Engine(GigaChatExecutor(giga.client(), **named, **(options or {}))) as engine:
             handle = await engine.submit(payload, stream=stream)
             chunks = [chunk async for chunk in handle.stream()] if stream else None
             output = await handle
@@ -158,8 +160,8 @@ def test_the_call_of_a_function_is_no_text_but_comes_with_the_response(
     payload = {"messages": [{"role": "user", "content": "call plot"}], **tools}
     with pytest.raises(JobFailed) as caught:
         run(giga, payload, contract=contract, stream=stream)
-    assert isinstance(caught.value.__cause__, FunctionCalled)
-    assert caught.value.__cause__.name == "plot"
+    assert isinstance(caught.value.__cause__, ToolsCalled)
+    assert caught.value.__cause__.names == ("plot",)
     given = run(giga, payload, contract=contract, output="response", stream=stream)
     response = given[0] if stream else given
     if contract == "v1":
@@ -182,6 +184,16 @@ def test_usage_counts_cached_tokens_among_the_input_in_both_forms(
     assert warm.input_tokens == cold.input_tokens
     assert (cold.model, warm.model) == ("GigaChat", "GigaChat")
     assert giga.server.stats().cached_tokens == warm.cached_tokens
+
+
+@BOTH
+@pytest.mark.parametrize("streams", [True, False])
+def test_whether_to_stream_may_be_said_for_all_jobs(giga: Giga, contract: Contract, streams: bool) -> None:
+    output, chunks = run(giga, "hello", stream=True, contract=contract)
+    assert len(chunks) > 1
+    given = run(giga, "hello", stream=not streams, contract=contract, options={"stream": streams})
+    assert (given[0] if isinstance(given, tuple) else given) == output
+    assert [one.stream for one in giga.server.requests()] == [True, streams]
 
 
 @BOTH

@@ -11,12 +11,12 @@ from types import UnionType
 from typing import Any, Self, get_type_hints
 
 import pytest
-from openai import AsyncOpenAI, AsyncStream, BaseModel, types
+from openai import AsyncOpenAI, AsyncStream, BaseModel, OpenAI, types
 from openai.types import chat, responses, shared_params
 from openai.types.chat import completion_create_params
 from openai.types.responses import response_create_params
 
-from paceline import Engine
+from paceline import Engine, NoAdapter, as_executor
 from paceline_adapters.openai import ChatExecutor, ChatOptions, ResponseOptions, ResponsesExecutor
 from paceline_integrations.simulator import Simulator
 
@@ -170,3 +170,9 @@ def test_without_the_client_the_adapter_says_what_to_install() -> None:
     code = "import sys; sys.modules['openai'] = None; import paceline_adapters.openai"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert 'pip install "paceline[openai]"' in found.stderr
+
+
+@pytest.mark.parametrize("client", [AsyncOpenAI(api_key="none"), OpenAI(api_key="none")])
+def test_a_client_by_itself_is_refused_with_what_runs_it(client: object) -> None:
+    with pytest.raises(NoAdapter, match=r"ResponsesExecutor\(client, model=\.\.\.\)"):
+        as_executor(client)

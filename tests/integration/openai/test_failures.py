@@ -466,6 +466,22 @@ def test_a_chat_stream_as_other_servers_send_it(run: Run, script: Any) -> None:
     assert server.requests[0][1]["stream_options"] == {}
 
 
+def test_a_chat_stream_that_ends_politely_in_the_middle_is_no_answer(run: Run, script: Any) -> None:
+    base = {**_completion(""), "object": "chat.completion.chunk", "usage": None}
+    begun = {**base, "choices": [{"index": 0, "delta": {"content": "Beca"}, "finish_reason": None}]}
+
+    async def main(client: AsyncOpenAI) -> JobResult:
+        async with Engine(ChatExecutor(client, model="m"), retry=RetryPolicy(2, base=0)) as engine:
+            return await (await engine.submit("Why?", stream=True)).wait()
+
+    server = script(sse(f"data: {json.dumps(begun)}"))
+    result = run(server.base_url, main)
+    assert result.status == "failed"
+    assert result.error.type.endswith("AnswerFailed")
+    assert "ended before the answer did" in result.error.message
+    assert len(server.requests) == 2, "tried again"
+
+
 def test_usage_is_asked_for_in_chat_streams_and_may_be_missing(run: Run, script: Any) -> None:
     body = {**_completion("Because."), "usage": None}
     server = script(_chunks(body))

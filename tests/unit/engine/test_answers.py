@@ -20,6 +20,7 @@ from paceline import (
     ReplyRefused,
     RetryPolicy,
     Suspend,
+    WaitReason,
     current_job,
     events,
     flow,
@@ -374,5 +375,98 @@ def test_an_empty_answer_is_refused_unless_the_schema_takes_it(empty: str | None
             assert [each.id for each in handle.questions] == ["a"]
             await engine.reply(handle.id, False, question="a")
             assert await handle == ({"a": False, "b": empty}, None)
+
+    VirtualClock().run(main)
+
+
+@flow
+async def asks_a_person(question: str = "fine?") -> object:
+    job = current_job()
+    assert job is not None
+    return await job.ask(question)
+
+
+def test_a_graph_that_waits_does_so_for_a_flow_that_asks_too_and_rests_by_that() -> None:
+    graph = Dag("review")
+    graph.task(asks_a_person, name="ask")
+    first = graph.task(one_second, name="first")
+    graph.task(one_second, name="second", after=[first])
+
+    async def main() -> None:
+        async with Engine() as engine:
+            run = await graph.start(engine, on_suspended="wait")
+            with pytest.raises(JobSuspended):
+                await run
+            assert asyncio.get_running_loop().time() == 1.0, "first was under way"
+            assert run.tasks["second"].status == "waiting"
+            (asking,) = engine.snapshot().questions
+            await engine.reply(asking, "yes")
+            assert await run == {"ask": "yes", "first": "worked", "second": "worked"}
+
+    VirtualClock().run(main)
+
+
+async def one_second() -> str:
+    await asyncio.sleep(1.0)
+    return "worked"
+
+
+def test_an_engine_is_left_though_jobs_wait_for_another_to_be_answered() -> None:
+    async def main() -> None:
+        async with Engine(Asks(), slots=1) as engine:
+            policy = GroupPolicy(on_follower_suspended="wait")
+            group = await engine.submit_group("g", followers=[Suspend("?"), 1.0], policy=policy)
+        assert [follower.status for follower in group.followers] == ["suspended", "cancelled"]
+
+    VirtualClock().run(main)
+
+
+@pytest.mark.parametrize("others", ["continue", "wait"])
+def test_followers_that_run_while_their_primer_asks_do_so_whatever_holds_for_followers(others: Any) -> None:
+    async def main() -> None:
+        async with Engine(Asks()) as engine:
+            policy = GroupPolicy(on_primer_suspended="run_followers", on_follower_suspended=others)
+            group = await engine.submit_group("g", primer=Suspend("?"), followers=[1.0], policy=policy)
+            assert await group.followers[0] == 1.0
+            group.cancel()
+
+    VirtualClock().run(main)
+
+
+def test_a_default_without_a_time_for_it_answers_nothing() -> None:
+    @flow
+    async def asks() -> object:
+        job = current_job()
+        assert job is not None
+        return await job.ask("well?", default="never")
+
+    async def main() -> None:
+        async with Engine(Asks()) as engine:
+            run = await asks.start(engine)
+            with pytest.raises(JobSuspended):
+                await run
+            handle = await engine.submit(Suspend("well?", default="never"))
+            with pytest.raises(JobSuspended):
+                await handle
+
+    VirtualClock().run(main)
+
+
+def test_until_when_a_flow_waits_for_an_answer_is_told() -> None:
+    @flow
+    async def asks() -> object:
+        job = current_job()
+        assert job is not None
+        await job.ask("first?", timeout=5.0, default=None)
+        return await job.ask("then?")
+
+    async def main() -> None:
+        async with Engine() as engine:
+            run = await asks.start(engine)
+            await asyncio.sleep(1.0)
+            assert list(engine.snapshot().waiting.values()) == [WaitReason("reply", None, 5.0)]
+            with pytest.raises(JobSuspended):
+                await run
+            assert list(engine.snapshot().waiting.values()) == [WaitReason("reply")]
 
     VirtualClock().run(main)

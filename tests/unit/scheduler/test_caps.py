@@ -188,7 +188,7 @@ def test_over_a_long_life_no_cap_is_exceeded_and_none_holds_back_what_has_room(s
     road.live(2000)
     assert len(road.said) > 500
     road.end_all()
-    assert road.scheduler.at_rest
+    assert road.scheduler.at_rest(lambda: 0)
     for cap in road.caps:
         assert not cap.places
         assert cap.used == 0

@@ -637,7 +637,7 @@ class Road:
 
     def check_empty(self) -> None:
         scheduler = self.scheduler
-        assert scheduler.at_rest
+        assert scheduler.at_rest(lambda: 0)
         assert scheduler.unfinished == scheduler.unfinished_groups == 0
         assert not scheduler.queues.ready
         assert not scheduler.queues.used

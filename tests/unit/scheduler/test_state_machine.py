@@ -415,7 +415,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert real.unfinished_groups == sum(f.status is None for f in model.families)
         stuck = not self.tasks_in(State.PARKED) or self.tasks_in(State.SUSPENDED)
         still = all(t.state in AT_REST or t.state is State.PARKED for t in model.tasks)
-        assert real.at_rest == (bool(stuck) and still and not model.settling())
+        assert real.at_rest(lambda: 0) == (bool(stuck) and still and not model.settling())
         assert real.wake_at() == min(model.times(), default=None)
 
     @invariant()
@@ -484,7 +484,7 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     def _nothing_is_left(self) -> None:
         real = self.real
-        assert real.at_rest
+        assert real.at_rest(lambda: 0)
         assert real.wake_at() is None
         assert real.unfinished == real.unfinished_groups == real.queues.used == real.queues.ready == 0
         assert not real.queues.active

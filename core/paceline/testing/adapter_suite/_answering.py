@@ -8,7 +8,6 @@ from contextlib import aclosing, suppress
 from typing import cast
 
 from paceline._executor import as_executor
-from paceline._policies import RetryPolicy
 from paceline._streams import Stream
 from paceline._usage import Cost, Usage
 
@@ -20,7 +19,6 @@ __all__ = ["Answering", "heard"]
 
 _BLINK = 0.2  # seconds in which what must not happen would have happened
 _MANY = 8
-_THRICE = RetryPolicy(3, base=0.0)
 
 
 class Answering(Parts):
@@ -143,7 +141,7 @@ class Answering(Parts):
         )
         stage.answered(await stage.result(await stage.engine.submit(payload)))
 
-    @promise(retry=_THRICE)
+    @promise()
     async def test_a_payload_is_left_as_it_was(self, stage: Stage) -> None:
         """Another attempt, and whoever else holds it, finds it unchanged."""
         before = repr(stage.provided.payload)

@@ -89,7 +89,7 @@ def seen(engine: Engine, handle: Handle) -> WaitReason | None:
     return reason
 
 
-GroupKind = Literal["cache", "release", "settle", "active_groups", "group_in_flight", "prefix"]
+GroupKind = Literal["cache", "release", "settle", "active_groups", "group_in_flight", "prefix", "question"]
 LimitKind = Literal["limit", "retry_after", "circuit", "budget"]
 
 
@@ -118,6 +118,11 @@ async def in_a_group(kind: GroupKind, engine: Engine) -> tuple[Handle, WaitReaso
         case "group_in_flight":
             group = await engine.submit_group("g", followers=[9, 9], policy=GroupPolicy(in_flight=1))
             return group.followers[1], WaitReason("group_in_flight", "g")
+        case "question":
+            policy = GroupPolicy(in_flight=1, on_follower_suspended="wait")
+            group = await engine.submit_group("g", followers=[Suspend("?"), 9], policy=policy)
+            await group.followers[0].wait()
+            return group.followers[1], WaitReason("question", "g")
         case "prefix":
             policy = GroupPolicy(ttl=2.0)
             async with engine.open_group("g", policy=policy) as group_to_be:
@@ -148,7 +153,7 @@ async def at_a_limit(kind: LimitKind, engine: Engine) -> tuple[Handle, WaitReaso
 async def scenario(kind: WaitKind, engine: Engine) -> tuple[Handle, WaitReason]:  # noqa: C901 - a case a kind
     """Bring about that kind of wait, and say what is to be seen of it."""
     match kind:
-        case "cache" | "release" | "settle" | "active_groups" | "group_in_flight" | "prefix":
+        case "cache" | "release" | "settle" | "active_groups" | "group_in_flight" | "prefix" | "question":
             return await in_a_group(kind, engine)
         case "limit" | "retry_after" | "circuit" | "budget":
             return await at_a_limit(kind, engine)
@@ -189,9 +194,9 @@ async def scenario(kind: WaitKind, engine: Engine) -> tuple[Handle, WaitReason]:
             await asyncio.sleep(1)
             return handle, WaitReason("children")
         case "reply":
-            handle = await engine.submit(Suspend("?"))
+            handle = await engine.submit(Suspend("?", timeout=5.0))
             await asyncio.sleep(1)
-            return handle, WaitReason("reply")
+            return handle, WaitReason("reply", None, 5.0)
 
 
 @pytest.mark.parametrize("kind", get_args(WaitKind))
