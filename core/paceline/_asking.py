@@ -7,19 +7,21 @@ its is open, whether the answer fits the schema. Only the last answer queues the
 from __future__ import annotations
 
 import asyncio
+import reprlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from ._errors import AnswerTimeout, ReplyRefused, UnknownName
 from ._job import NO_DEFAULT, Question, Suspend
-from ._stopping import fail, let_go
+from ._scheduler import State
+from ._stopping import fail
 
 if TYPE_CHECKING:
     from ._record import GroupRecord, Record
     from ._run import Run
 
-__all__ = ["Asking", "reply", "suspended", "take"]
+__all__ = ["Asking", "called", "reply", "suspended", "take"]
 
 
 class Asking:
@@ -48,14 +50,16 @@ def suspended(run: Run, record: Record, suspend: Suspend) -> None:
     if suspend.timeout is not None:
         record.answer_by = due = run.loop.time() + suspend.timeout
         asking.clock = run.loop.call_at(due, _expire, run, record, suspend, context=run.context)
-    dozes = suspend.timeout is not None and suspend.default is not NO_DEFAULT
-    run.scheduler.suspend(record, keeps_lock=run.settings.lock_held_while_suspended, dozes=dozes)
+    state = State.SUSPENDED
+    if suspend.default is not NO_DEFAULT:
+        state = State.DOZING if record.questions else State.RESTING
+    run.scheduler.suspend(record, state, keeps_lock=run.settings.lock_held_while_suspended)
     if run.history is not None:
         run.history.suspended(record)
     group = record.group_record
     if group is not None and record is group.primer and not group.released:
         _primer_asks(run, group)
-    if not dozes:  # it goes on by itself: nobody has to be told
+    if state is State.SUSPENDED:  # else it goes on by itself: nobody has to be told
         run.settling.rested(record)
 
 
@@ -69,11 +73,12 @@ def _expire(run: Run, record: Record, suspend: Suspend) -> None:
     """The time for the answers is over."""
     seconds = cast("float", suspend.timeout)
     if suspend.default is NO_DEFAULT:
-        asked = ", ".join(repr(each.id) for each in record.questions)
+        asked = ", ".join(called(each) for each in record.questions)
         error = AnswerTimeout(f"no answer within {seconds:g} s to question {asked}", seconds)
-        let_go(run, record)
         fail(run, record, error, f"its parent {record.job.name!r} got no answer in time")
         return
+    if not record.questions:
+        _go_on(run, record, suspend.default)
     for each in record.questions:
         take(run, record, each, suspend.default)
 
@@ -83,6 +88,9 @@ def reply(run: Run, job_id: str, answer: Any, question: str | None) -> None:
     record = run.records.get(job_id)
     if record is None:
         raise UnknownName("unfinished job", job_id, (), "it has ended, or its id is wrong")
+    if record.state is State.RESTING and question is None:
+        _go_on(run, record, answer)
+        return
     if not record.questions or not record.asks:
         raise ReplyRefused(job_id, f"the job is {record.current_status()} and asks nothing{_others(record)}")
     asked = _find(job_id, record.questions, question)
@@ -102,15 +110,25 @@ def take(run: Run, record: Record, asked: Question, answer: Any) -> None:
     asking.answers[asked.id] = answer
     if record.questions:
         return
-    record.asking = None
-    asking.stop_clock()
     answers = asking.answers
-    given = next(iter(answers.values())) if len(answers) == 1 else answers
+    _go_on(run, record, next(iter(answers.values())) if len(answers) == 1 else answers)
+
+
+def _go_on(run: Run, record: Record, given: Any) -> None:
+    """All is answered: the job is queued again, with that."""
+    asking, record.asking = record.asking, None
+    if asking is not None:
+        asking.stop_clock()
     record.job = replace(record.job, reply=given)
     run.scheduler.again(record)
     run.dispatch()
     if record.held_by_question:
         run.settling.held_back(record)
+
+
+def called(question: Question) -> str:
+    """A question as people know it."""
+    return f"{question.id!r} ({reprlib.repr(question.value)})"
 
 
 def _others(record: Record) -> str:
@@ -123,7 +141,7 @@ def _others(record: Record) -> str:
 def _find(job_id: str, questions: tuple[Question, ...], wanted: str | None) -> Question:
     if wanted is None and len(questions) == 1:
         return questions[0]
-    ids = ", ".join(repr(each.id) for each in questions)
+    ids = ", ".join(called(each) for each in questions)
     if wanted is None:
         raise ReplyRefused(job_id, f"it asks several questions ({ids}); say which is answered: question=...")
     for each in questions:
@@ -138,14 +156,14 @@ def _checked(job_id: str, question: Question, answer: Any) -> Any:
         if answer is None or (isinstance(answer, str) and not answer.strip()):
             raise ReplyRefused(
                 job_id,
-                f"the answer to question {question.id!r} is empty: give a value (False is one), or cancel "
+                f"the answer to question {called(question)} is empty: give a value (False is one), or cancel "
                 "the job; where nothing is an answer, the schema says so (schema=Any)",
             )
         return answer
     if isinstance(schema, Mapping):
         wrong = _misfit(cast("Mapping[str, Any]", schema), answer)
         if wrong is not None:
-            raise ReplyRefused(job_id, f"the answer does not fit question {question.id!r}: {wrong}")
+            raise ReplyRefused(job_id, f"the answer does not fit question {called(question)}: {wrong}")
         return answer
     from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
@@ -154,7 +172,7 @@ def _checked(job_id: str, question: Question, answer: Any) -> Any:
     except (ValidationError, PydanticUserError) as error:
         wrong = "" if isinstance(error, ValidationError) else "its own schema is no type for pydantic: "
         raise ReplyRefused(
-            job_id, f"the answer does not fit question {question.id!r}: {wrong}{error}"
+            job_id, f"the answer does not fit question {called(question)}: {wrong}{error}"
         ) from error
 
 
@@ -162,12 +180,17 @@ def _misfit(schema: Mapping[str, Any], answer: Any) -> str | None:
     """What of an answer does not fit a JSON Schema."""
     try:
         import jsonschema
+        from pydantic_core import PydanticSerializationError, to_jsonable_python
         from referencing.exceptions import Unresolvable
         from referencing.jsonschema import EMPTY_REGISTRY
     except ImportError:  # of no extra of core's: then it is for the form only, and the executor checks
         return None
     try:
+        # A model or a dataclass is what it will be as JSON.
+        answer = to_jsonable_python(answer)
         jsonschema.validate(answer, schema, registry=EMPTY_REGISTRY)  # else it would fetch what is elsewhere
+    except PydanticSerializationError as error:
+        return f"it is nothing that JSON has words for: {error}"
     except jsonschema.ValidationError as error:
         path = error.json_path.removeprefix("$").removeprefix(".")
         return f"{path}: {error.message}" if path else str(error.message)

@@ -198,6 +198,13 @@ class Attempts:
         if not live.live:
             return
         self.first_token(live)
+        self.hand_on(live, chunk)
+
+    def hand_on(self, live: LiveAttempt, chunk: object) -> None:
+        """A chunk that does not count as the first token."""
+        if not live.live:
+            return
+        live.active_at = self._loop.time()
         for listener in live.record.listeners or ():
             listener.put(chunk)
         if self._run.history is not None:

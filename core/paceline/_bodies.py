@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from ._asking import take
+from ._asking import called, take
 from ._errors import AnswerTimeout, EngineNotOpen
 from ._job import NO_DEFAULT, Question
 from ._middleware import Scope
@@ -243,6 +243,6 @@ class LiveBody(ABC):
         future = self.asked.pop(asked.id).answer
         if not future.done():
             future.set_exception(
-                AnswerTimeout(f"no answer within {seconds:g} s to question {asked.id!r}", seconds)
+                AnswerTimeout(f"no answer within {seconds:g} s to question {called(asked)}", seconds)
             )
         body_moves(run, self.live)

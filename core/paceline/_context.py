@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, final
 
-from ._checks import number
 from ._errors import EngineNotOpen, PacelineError
 from ._handles import Handle
-from ._job import NO_DEFAULT, Job, JobResult
+from ._job import NO_DEFAULT, Job, JobResult, Suspend
 from ._live import CURRENT
 from ._rate_limits import RateLimits, parse_rate_limits
 from ._usage import Usage
@@ -106,9 +105,14 @@ class JobContext:
 
     # What the executor says.
 
-    def emit(self, chunk: object) -> None:
-        """Hand a chunk of output to whoever listens; the first one counts as the first token."""
-        self._call(self._live.run.attempts.emit, self._live, chunk)
+    def emit(self, chunk: object, *, first_token: bool = True) -> None:
+        """Hand a chunk of output to whoever listens; the first one counts as the first token.
+
+        Not so with `first_token=False`: for what comes before the provider has begun to answer, such as a
+        document that is passed through.
+        """
+        attempts = self._live.run.attempts
+        self._call(attempts.emit if first_token else attempts.hand_on, self._live, chunk)
 
     def first_token(self) -> None:
         """Say that the provider has begun to answer: a primer's followers may start."""
@@ -233,8 +237,7 @@ class JobContext:
             PacelineError: outside the body of a flow; a task asks by returning `Suspend`.
             AnswerTimeout: if there is no answer in time, and no default.
         """
-        if timeout is not None:
-            number("ctx.ask", "timeout", timeout, above=True)
+        Suspend(question, timeout=timeout, default=default)  # checks both
         body = self._live.record.body
         if body is None or body.kind != "flow":
             raise PacelineError(

@@ -62,6 +62,8 @@ def as_executor(obj: ExecutorLike) -> Executor:
     if adapted is not None:
         return adapted
     if callable(obj):
+        if isinstance(obj, type) and obj.__module__.partition(".")[0] in _entry_points():
+            raise NoAdapter(f"{obj.__qualname__} is a class: make one of it, {obj.__qualname__}(...)")
         function = cast("Callable[[Any], Any]", obj)
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise NoAdapter(

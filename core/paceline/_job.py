@@ -87,10 +87,12 @@ class Suspend:
     `timeout`: seconds for all answers. When they are over, questions that are open are answered by
     `default`, or if there is none, the job fails with `AnswerTimeout`. With a default it goes on by itself,
     so that whoever awaits it waits through the rest. A job that polls rests like that between two looks,
-    without a slot: `Suspend("rendering", state=task_id, timeout=30.0, default=None)`.
+    without a slot, and asks nobody: `Suspend(None, state=task_id, timeout=30.0, default=None)`. A reply wakes
+    it earlier.
 
     Raises:
-        ValueError, TypeError: if `timeout` is not a finite number above 0, or two questions have one id.
+        ValueError, TypeError: if there is a default and no `timeout`, or if that is not a finite number above
+            0; if two questions have the same id.
     """
 
     question: Any
@@ -102,6 +104,8 @@ class Suspend:
     def __post_init__(self) -> None:
         if self.timeout is not None:
             number("Suspend", "timeout", self.timeout, above=True)
+        elif self.default is not NO_DEFAULT:
+            raise ValueError("Suspend: default is the answer once `timeout` seconds are over: give them too")
         ids = [each.id for each in self.questions]
         if len(set(ids)) < len(ids):
             listed = ", ".join(map(repr, ids))
@@ -109,8 +113,10 @@ class Suspend:
 
     @property
     def questions(self) -> tuple[Question, ...]:
-        """The questions, numbered where they came without ids."""
+        """The questions, numbered where they came without ids; none where it only rests for a time."""
         asked: Any = self.question
+        if asked is None and self.default is not NO_DEFAULT:
+            return ()
         several = cast("Sequence[object]", asked if isinstance(asked, list | tuple) else (asked,))
         questions = tuple(each for each in several if isinstance(each, Question))
         whole = bool(questions) and len(questions) == len(several)

@@ -155,7 +155,7 @@ class Record(Entry):
         """Where it is, in the words of the contract."""
         if self.status is not None:
             return self.status
-        if self.resting or self.state is State.DOZING:
+        if self.resting or self.state in {State.DOZING, State.RESTING}:
             return "suspended"
         return "running" if self.live is not None else "waiting"
 
@@ -254,10 +254,11 @@ class Record(Entry):
             waits = ", ".join(f"{each.job.name!r} ({each.job.id})" for each in self.body.suspended())
             return JobSuspended(job.id, job.name, f"{what} waits for jobs that ask something: {waits}")
         asked = ", ".join(reprlib.repr(question.value) for question in self.questions)
+        which = "" if len(self.questions) == 1 else ", question=question.id"
         return JobSuspended(
             job.id,
             job.name,
-            f"{what} waits for an answer to {asked}; give it with engine.reply({job.id!r}, answer)",
+            f"{what} waits for an answer to {asked}; give it with engine.reply({job.id!r}, answer{which})",
         )
 
 

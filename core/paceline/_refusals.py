@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from ._errors import BudgetExhausted, LimitExceeded, PacelineError
 from ._scheduler import Allowance, Gate
-from ._stopping import cancel_everything, let_go
+from ._stopping import cancel_everything
 
 if TYPE_CHECKING:
     from ._record import Record
@@ -65,7 +65,6 @@ def _refuse(run: Run, record: Record, block: Block) -> None:
     else:
         error = BudgetExhausted(what, block.amount, meter.level)
     record.error = error
-    let_go(run, record)
     run.settling.settle(run.scheduler.end(record, "failed", run.loop.time()))
     if block.kind == "exhausted" and isinstance(meter, Allowance) and meter.on_exhausted == "cancel_run":
         run.draining = f"the run is over: {what} is exhausted"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ._errors import PacelineError
 from ._record import GroupRecord, Record
 from ._scheduler import State
-from ._stopping import end_group
+from ._stopping import end_group, let_go
 
 if TYPE_CHECKING:
     from ._run import Run
@@ -48,6 +48,8 @@ class Settling:
         parent = record.parent
         if parent is not None or record.children:
             _leave_family(record)
+        if status != "succeeded":
+            let_go(self._run, record)
         record.drop_work()
         if self._run.history is not None:
             self._run.history.ended(record, record.cost if record.tries else None)

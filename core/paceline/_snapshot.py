@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ._job import Question
     from ._run import Run
 
+_RESTS = (State.SUSPENDED, State.DOZING, State.RESTING)
+
 __all__ = ["AbandonedAttempt", "LaneSnapshot", "Snapshot", "take_snapshot"]
 
 
@@ -89,7 +91,7 @@ def take_snapshot(run: Run) -> Snapshot:
         counts={
             "waiting": scheduler.pending,
             "running": states[State.RUNNING] + states[State.BODY] + parked - resting,
-            "suspended": states[State.SUSPENDED] + states[State.DOZING] + resting,
+            "suspended": sum(states[each] for each in _RESTS) + resting,
             **run.counts,
         },
         lanes={

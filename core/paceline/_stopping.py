@@ -76,7 +76,8 @@ def pass_deadline(run: Run, record: Record, seconds: float) -> None:
     if record.status is not None:
         return
     error = DeadlineExceeded(f"not ended {seconds:g} s after it was accepted (its deadline)", seconds)
-    _stop(run, record, "deadline")
+    if record.live is not None:
+        run.attempts.give_up(record.live, "deadline")
     fail(run, record, error, f"its parent {record.job.name!r} passed its deadline")
 
 
@@ -89,20 +90,8 @@ def fail(run: Run, record: Record, error: BaseException, below: str) -> None:
     run.dispatch()
 
 
-def _stop(run: Run, record: Record, reason: str, grace: float | None = None) -> None:
-    """A job is about to be ended, wherever it is."""
-    live = record.live
-    if live is not None:
-        run.attempts.give_up(live, reason, grace)
-    if live is None or not live.entered:
-        let_go(run, record)
-
-
 def let_go(run: Run, record: Record) -> None:
-    """A job is about to be ended between two attempts: its executor may let go of what its state holds.
-
-    So it is while the next one has been started, but has not come to run.
-    """
+    """A job has ended without success: its executor may let go of what its last state holds elsewhere."""
     bound = record.bound
     if bound is None or bound.discard is None or record.job.state is None:
         return
@@ -140,6 +129,7 @@ def _cancel_all(run: Run, records: Iterable[Record], reason: str, grace: float |
         if record.children:
             below = f"its parent {record.job.name!r} was cancelled: {why}"
             stack.extend((child, below) for child in record.children)
-        _stop(run, record, "cancelled", grace)
+        if record.live is not None:
+            run.attempts.give_up(record.live, "cancelled", grace)
         record.error = JobCancelled(record.job.id, record.job.name, why)
         run.settling.settle(run.scheduler.end(record, "cancelled", run.loop.time()))

@@ -15,7 +15,17 @@ from paceline import Job, JobContext
 
 from ._watch import Watch
 
-__all__ = ["run_config"]
+__all__ = ["refuse_run_id", "run_config"]
+
+
+def refuse_run_id(config: RunnableConfig | None) -> None:
+    """Refuse a config for all jobs that says what only one run may be called.
+
+    Raises:
+        ValueError: if it does.
+    """
+    if config is not None and config.get("run_id") is not None:
+        raise ValueError("a run_id names one run: give it to submit(..., config={'run_id': ...})")
 
 
 def run_config(job: Job, ctx: JobContext, watch: Watch, base: RunnableConfig | None) -> RunnableConfig:

@@ -6,18 +6,9 @@ from typing import cast, final
 
 from langchain_core.rate_limiters import BaseRateLimiter
 
-from paceline import (
-    Cost,
-    Engine,
-    Handle,
-    Job,
-    JobCancelled,
-    JobContext,
-    JobError,
-    JobFailed,
-    SubmitOptions,
-    current_job,
-)
+from paceline import Cost, Engine, Handle, Job, JobContext, JobFailed, SubmitOptions, current_job
+
+from ._waiting import cancelling, output_from_thread
 
 __all__ = ["EngineRateLimiter"]
 
@@ -67,20 +58,11 @@ class EngineRateLimiter(BaseRateLimiter):
         """
         if not blocking:
             options = self._placed(SubmitOptions(executor=self._attempt, name="look for room"))
-            return bool(self._engine.submit_threadsafe(None, **options).result().output)
-        future = self._engine.submit_threadsafe(None, **self._options())
-        try:
-            result = future.result()
-        except BaseException:  # Ctrl-C, or a job around this one that was given up
-            future.cancel()
-            raise
-        if not result.ok:
-            kind = JobCancelled if result.status == "cancelled" else JobFailed
-            error = result.error
-            why = "" if error is None else f": {error.message}"
-            raise kind(result.id, result.name, f"a call of {self._resource} {result.status}{why}") from (
-                None if error is None else error.exception
-            )
+            try:
+                return bool(output_from_thread(self._engine.submit_threadsafe(None, **options)))
+            except JobFailed as error:
+                raise error.__cause__ or error from None
+        output_from_thread(self._engine.submit_threadsafe(None, **self._options()))
         return True
 
     async def aacquire(self, *, blocking: bool = True) -> bool:
@@ -95,13 +77,8 @@ class EngineRateLimiter(BaseRateLimiter):
         if not blocking and self._must_wait(handle):
             handle.cancel("nobody waits for it")
             return False
-        try:
+        with cancelling(handle):
             await handle
-        except JobError:
-            raise
-        except BaseException:
-            handle.cancel("its caller gave up")
-            raise
         return True
 
     def _has_room(self) -> bool:

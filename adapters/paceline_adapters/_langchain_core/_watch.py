@@ -30,12 +30,12 @@ class Watch(BaseCallbackHandler):
     def __init__(self, ctx: JobContext, model: str | None = None) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._ctx = ctx
-        self._model = model
+        self._ctx: JobContext = ctx
+        self._model: str | None = model
         """Whose usage it is where an answer does not say: the only one that can be seen in the chain."""
-        self._task = task
-        self._cancels = task.cancelling()
-        self.spoke = False
+        self._task: asyncio.Task[Any] = task
+        self._cancels: int = task.cancelling()
+        self.spoke: bool = False
         """Whether a model has begun to answer."""
 
     @property

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast, final
 
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -12,33 +12,13 @@ from langchain_core.runnables.config import get_config_list
 from langchain_core.tools import StructuredTool
 from pydantic import BaseModel
 
-from paceline import (
-    Engine,
-    GroupOptions,
-    Handle,
-    JobCancelled,
-    JobError,
-    JobFailed,
-    JobResult,
-    JobSkipped,
-    JobSuspended,
-    PacelineError,
-    StreamLagged,
-    SubmitOptions,
-    WrongLoop,
-)
+from paceline import Engine, GroupOptions, PacelineError, StreamLagged, SubmitOptions, WrongLoop
+from paceline_adapters._langchain_core import cancelling, output_from_thread
 
 if TYPE_CHECKING:
     from typing import Unpack
 
 __all__ = ["EngineRunnable", "as_runnable", "as_tool"]
-
-_ERRORS: dict[str, type[JobError]] = {
-    "failed": JobFailed,
-    "cancelled": JobCancelled,
-    "skipped": JobSkipped,
-    "suspended": JobSuspended,
-}
 
 
 def as_runnable(engine: Engine, **options: Unpack[SubmitOptions]) -> EngineRunnable:
@@ -107,8 +87,8 @@ class EngineRunnable(Runnable[Any, Any]):
         if options.get("key") is not None:
             raise ValueError("a key names one job, and this Runnable makes many: leave key= out")
         self.name = options.get("name")
-        self._engine = engine
-        self._options = options
+        self._engine: Engine = engine
+        self._options: SubmitOptions = options
 
     # For the engine's own loop.
 
@@ -162,7 +142,7 @@ class EngineRunnable(Runnable[Any, Any]):
     async def job(self, payload: Any, /, **options: Any) -> Any:
         """Run a job without a run of one's own in the trace."""
         handle = await self._engine.submit(payload, **cast("SubmitOptions", {**self._options, **options}))
-        with _cancelling(handle):
+        with cancelling(handle):
             return await handle
 
     async def _chunks(self, inputs: AsyncIterator[Any], **options: Any) -> AsyncIterator[Any]:
@@ -171,7 +151,7 @@ class EngineRunnable(Runnable[Any, Any]):
         handle = await self._engine.submit(payload, **wanted)
         stream, silent = handle.stream(), True
         try:
-            with _cancelling(handle):
+            with cancelling(handle):
                 async for chunk in stream:
                     if isinstance(chunk, StreamLagged):
                         raise PacelineError(
@@ -230,26 +210,7 @@ class EngineRunnable(Runnable[Any, Any]):
         """Run a job from another thread, without a run of one's own in the trace."""
         _refuse_in_loop("invoke", "ainvoke")
         wanted = cast("SubmitOptions", {**self._options, **options})
-        future = self._engine.submit_threadsafe(payload, **wanted)
-        try:
-            return _output(future.result())
-        except JobError:
-            raise
-        except BaseException:  # Ctrl-C, or a job around this one that was given up
-            future.cancel()
-            raise
-
-
-@contextmanager
-def _cancelling(handle: Handle) -> Generator[None]:
-    """Whoever stops waiting for a job, other than by the job's own end, cancels it."""
-    try:
-        yield
-    except JobError:
-        raise
-    except BaseException:
-        handle.cancel("its caller gave up")
-        raise
+        return output_from_thread(self._engine.submit_threadsafe(payload, **wanted))
 
 
 def _refuse_in_loop(name: str, instead: str) -> None:
@@ -261,13 +222,3 @@ def _refuse_in_loop(name: str, instead: str) -> None:
     advice = f"write `await runnable.{instead}(...)`; {name}() is for other threads"
     error.args = (f"{name}() would block the event loop of this thread, and with it the engine: {advice}",)
     raise error
-
-
-def _output(result: JobResult) -> Any:
-    if result.ok:
-        return result.output
-    why = "" if result.error is None else f": {result.error.message}"
-    cause = None if result.error is None else result.error.exception
-    raise _ERRORS[result.status](
-        result.id, result.name, f"job {result.name!r} {result.status}{why}"
-    ) from cause

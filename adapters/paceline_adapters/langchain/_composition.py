@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import aclosing
+from operator import is_
 from typing import Any, cast
 
 from langchain_core.language_models import BaseLanguageModel
@@ -59,8 +60,8 @@ class WholeAnswer(Runnable[Any, Any]):
     """
 
     def __init__(self, parser: BaseCumulativeTransformOutputParser[Any], partial: bool) -> None:
-        self._parser = parser
-        self._partial = partial
+        self._parser: BaseCumulativeTransformOutputParser[Any] = parser
+        self._partial: bool = partial
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
         """Parse an answer."""
@@ -124,15 +125,11 @@ def _exchanged(value: Any, partial: bool) -> Any:
         return prepared(value, partial=partial)
     if isinstance(kind, list | tuple):
         new = [_exchanged(each, partial) for each in value]
-        return value if all(map(_is, new, value)) else type(value)(new)
+        return value if all(map(is_, new, value)) else type(value)(new)
     if isinstance(kind, Mapping):
         made = {key: _exchanged(each, partial) for key, each in value.items()}
         return value if all(made[key] is value[key] for key in made) else made
     return value
-
-
-def _is(left: object, right: object) -> bool:
-    return left is right
 
 
 def _parts(obj: object) -> Iterator[object]:

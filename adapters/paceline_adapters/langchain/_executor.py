@@ -9,11 +9,19 @@ from typing import Any, cast, final
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from paceline import Cost, Failure, Job, JobContext
-from paceline_adapters._langchain_core import StreamWatch, Watch, classify, close_streams, run_config
+from paceline_adapters._langchain_core import (
+    Chunks,
+    StreamWatch,
+    Watch,
+    classify,
+    close_streams,
+    refuse_run_id,
+    run_config,
+)
 
 from ._composition import has_model, prepared
 from ._forecast import forecast, model_names
-from ._streaming import Output, latest_of
+from ._streaming import Latest, Output, latest_of
 
 __all__ = ["RunnableExecutor", "adapt"]
 
@@ -55,15 +63,14 @@ class RunnableExecutor:
                 f"RunnableExecutor takes a LangChain Runnable, not {type(runnable).__name__}; "
                 "functions run as they are, Engine(function), or wrapped in RunnableLambda"
             )
-        if config is not None and config.get("run_id") is not None:
-            raise ValueError("a run_id names one run: give it to submit(..., config={'run_id': ...})")
-        self.runnable = runnable
-        self._config = config
-        self._prepared = prepared(runnable)
-        self._latest = latest_of(runnable)
-        self._has_model = has_model(runnable)
-        self._resources = model_names(runnable, config)
-        self._only_model = self._resources[0] if len(self._resources) == 1 else None
+        refuse_run_id(config)
+        self.runnable: Runnable[Any, Any] = runnable
+        self._config: RunnableConfig | None = config
+        self._prepared: Runnable[Any, Any] = prepared(runnable)
+        self._latest: Latest = latest_of(runnable)
+        self._has_model: bool = has_model(runnable)
+        self._resources: tuple[str, ...] = model_names(runnable, config)
+        self._only_model: str | None = self._resources[0] if len(self._resources) == 1 else None
 
     def __repr__(self) -> str:
         return f"RunnableExecutor({self.name})"
@@ -114,16 +121,15 @@ class RunnableExecutor:
 
     async def _stream(self, job: Job, ctx: JobContext, watch: Watch, config: RunnableConfig) -> object:
         output = Output(self._latest)
-        held: list[object] = []
-        holding = job.role == "primer" and self._has_model
-        async with aclosing(cast("Any", self._prepared.astream(job.payload, config))) as chunks:
-            async for chunk in chunks:
+        chunks = Chunks(ctx, holding=job.role == "primer" and self._has_model)
+        async with aclosing(cast("Any", self._prepared.astream(job.payload, config))) as stream:
+            async for chunk in stream:
                 watch.stop_if_cancelled()
                 output.add(chunk)
-                held.append(chunk)
-                if watch.spoke or not holding:
-                    _emit(ctx, held)
-        _emit(ctx, held)
+                if watch.spoke:
+                    chunks.let_go()
+                chunks.emit(chunk)
+        chunks.let_go()
         return output.whole()
 
     def _configured(self, job: Job) -> RunnableConfig:
@@ -133,9 +139,3 @@ class RunnableExecutor:
             if isinstance(config, Mapping):
                 chosen.update(cast("Mapping[str, Any]", config).get("configurable") or {})
         return RunnableConfig(configurable=chosen)
-
-
-def _emit(ctx: JobContext, chunks: list[object]) -> None:
-    for chunk in chunks:
-        ctx.emit(chunk)
-    chunks.clear()

@@ -49,8 +49,8 @@ class Output:
     """Adds chunks up to what `ainvoke` would have given."""
 
     def __init__(self, latest: Latest) -> None:
-        self._latest = latest
-        self._sum = _NOTHING
+        self._latest: Latest = latest
+        self._sum: Any = _NOTHING
 
     def add(self, chunk: Any) -> None:
         """Take in the next chunk."""

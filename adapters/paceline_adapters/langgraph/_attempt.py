@@ -10,9 +10,10 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command, StateSnapshot
 from pydantic import ValidationError
 
-from paceline import Job, JobContext
+from paceline import Job, JobContext, Suspend
+from paceline_adapters._langchain_core import Chunks
 
-from ._config import graph_config
+from ._config import graph_config, section
 from ._failures import CannotGoOn
 from ._graph import Graph
 from ._parts import Parts, output_of, text_of
@@ -33,12 +34,12 @@ class Attempt:
     """Runs a graph once for a job."""
 
     def __init__(self, graph: Graph, threads: Threads, settings: Settings, job: Job, ctx: JobContext) -> None:
-        self._graph = graph
-        self._threads = threads
-        self._settings = settings
-        self._job = job
-        self._ctx = ctx
-        self._streaming = ctx.streaming
+        self._graph: Graph = graph
+        self._threads: Threads = threads
+        self._settings: Settings = settings
+        self._job: Job = job
+        self._ctx: JobContext = ctx
+        self._streaming: bool = ctx.streaming
         self._watch: GraphWatch | GraphStreamWatch = (GraphStreamWatch if self._streaming else GraphWatch)(
             ctx
         )
@@ -66,9 +67,9 @@ class Attempt:
         thread_id = thread.id if memory is None else memory.thread_id
         configurable: dict[str, Any] = {**(self._config.get("configurable") or {}), "thread_id": thread_id}
         self._config["configurable"] = configurable
-        given, snapshot = await self._begin(thread, memory)
-        if given is ASK and snapshot is not None:
-            return suspend(snapshot, thread_id, self._settings.answer_timeout)
+        given = await self._begin(thread, memory)
+        if isinstance(given, Suspend):
+            return given
         if isinstance(given, Command):
             configurable[_STRICT] = True
         try:
@@ -78,45 +79,55 @@ class Attempt:
             if refusal is None:
                 raise
             # Of the answers that were given, those that are still wanted; which of them it was is not said.
-            snapshot = await self._graph.state(thread_id)
             refused = dict.fromkeys(memory.asked if memory else (), refusal)
-            return suspend(snapshot, thread_id, self._settings.answer_timeout, refused)
+            return self._suspend(await self._graph.state(self._thread_id), refused)
         if self._watch.rests or self._graph.remote:
-            return await self._rest(thread_id, output)
+            return await self._rest(output)
         return output
 
-    async def _rest(self, thread_id: str, output: object) -> object:
+    async def _rest(self, output: object) -> object:
         """What the graph asks; its output if it rests at its end, as remote ones always seem to."""
         if self._graph.breakpoints.anywhere:
             # Should it be cut short here, the next attempt is not to pass the breakpoint unasked.
             self._ctx.checkpoint(STANDS)
-        snapshot = await self._graph.state(thread_id)
-        return suspend(snapshot, thread_id, self._settings.answer_timeout) if snapshot.next else output
+        snapshot = await self._graph.state(self._thread_id)
+        return self._suspend(snapshot) if snapshot.next else output
 
-    async def _begin(self, thread: Thread, memory: Memory | None) -> tuple[Any, StateSnapshot | None]:
-        """What to run the graph with, and the thread as it was found, if somebody had to look."""
-        job, saver = self._job, self._graph.saver
-        forks = self._threads.forks and thread.own and saver is not None
+    async def _begin(self, thread: Thread, memory: Memory | None) -> Any:
+        """What to run the graph with; a `Suspend` if what it waits for is not there yet."""
+        job = self._job
         first = self._ctx.attempt == 1 and memory is None
         configurable: dict[str, Any] = self._config.get("configurable") or {}
         if first and thread.own:
             # Ids of jobs are never used twice: there can be no such thread yet.
-            if forks and saver is not None:
-                await fork(saver, self._ctx, thread)
-            return job.payload, None
+            await self._fork(thread)
+            return job.payload
         mark = ""
         if not thread.own:
             mark = print_of(job.payload)
             self._config["metadata"] = {**self._config.get("metadata", {}), PAYLOAD: mark}
         if first and configurable.get("checkpoint_id"):
-            return job.payload, None  # somebody wants to go on from there, wherever the thread is now
+            return job.payload  # somebody wants to go on from there, wherever the thread is now
         configurable.pop("checkpoint_id", None)
-        snapshot = await self._graph.state(configurable["thread_id"])
-        if forks and saver is not None and snapshot.metadata is None:
-            await fork(saver, self._ctx, thread)
+        snapshot = await self._graph.state(self._thread_id)
+        if snapshot.metadata is None:
+            await self._fork(thread)
         known = not first and job.state != STANDS
         stops = self._graph.breakpoints
-        return plan(job, snapshot, memory, mark=mark, known=known, breakpoints=stops), snapshot
+        given = plan(job, snapshot, memory, mark=mark, known=known, breakpoints=stops)
+        return self._suspend(snapshot) if given is ASK else given
+
+    async def _fork(self, thread: Thread) -> None:
+        saver = self._graph.saver
+        if self._threads.forks and thread.own and saver is not None:
+            await fork(saver, self._ctx, thread)
+
+    def _suspend(self, snapshot: StateSnapshot, refused: Mapping[str, str] | None = None) -> Suspend:
+        return suspend(snapshot, self._thread_id, self._settings.answer_timeout, refused)
+
+    @property
+    def _thread_id(self) -> str:
+        return str(section(self._config.get("configurable"), "thread_id"))
 
     async def _run(self, given: Any) -> Any:
         arguments = self._graph.arguments(self._ctx, self._settings.context_of(self._job))
@@ -127,7 +138,8 @@ class Attempt:
 
     async def _stream(self, given: Any, arguments: Mapping[str, Any]) -> Any:
         modes, watch = self._settings.modes, self._watch
-        parts = Parts(self._ctx, modes, holding=self._job.role == "primer")
+        chunks = Chunks(self._ctx, holding=self._job.role == "primer")
+        parts = Parts(chunks, modes)
         stream = self._graph.runnable.astream(
             given,
             self._config,
@@ -141,5 +153,5 @@ class Attempt:
                 # Of models on a server nothing is heard but what they write.
                 spoke = watch.spoke or (self._graph.remote and text_of(part) != "")
                 parts.take(part, spoke=spoke)
-        parts.let_go()
+        chunks.let_go()
         return output_of(parts.value, self._graph.outputs)

@@ -11,7 +11,7 @@ from langchain_core.runnables.config import var_child_runnable_config
 from paceline import Job, JobContext
 from paceline_adapters._langchain_core import Watch, run_config
 
-__all__ = ["graph_config", "section"]
+__all__ = ["graph_config", "section", "without_place"]
 
 # Where a run keeps its checkpoints: a graph that submits jobs does not lend them its own place.
 _PLACE = frozenset({"checkpoint_id", "checkpoint_map", "checkpoint_ns", "run_id", "task_id", "thread_id"})
@@ -28,7 +28,7 @@ def graph_config(
     if var_child_runnable_config.get() is not None:
         for name in ("configurable", "metadata"):
             config[name] = {
-                **_without_place(section(config, name)),
+                **without_place(section(config, name)),
                 **(section(base, name) or {}),
                 **(section(job.config, name) or {}),
             }
@@ -40,7 +40,8 @@ def section(config: object, name: str) -> Any:
     return cast("Mapping[str, Any]", config).get(name) if isinstance(config, Mapping) else None
 
 
-def _without_place(section: Mapping[str, Any] | None) -> dict[str, Any]:
+def without_place(section: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The rest of a section: without what says where a run keeps its checkpoints."""
     return {
         key: value for key, value in (section or {}).items() if key not in _PLACE and not key.startswith(_OWN)
     }

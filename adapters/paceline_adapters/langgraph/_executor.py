@@ -12,7 +12,7 @@ from langgraph.pregel.protocol import PregelProtocol
 from langgraph.types import Durability, StreamMode
 
 from paceline import Failure, Job, JobContext
-from paceline_adapters._langchain_core import close_streams
+from paceline_adapters._langchain_core import close_streams, refuse_run_id
 
 from ._attempt import Attempt
 from ._config import section
@@ -102,11 +102,10 @@ class GraphExecutor:
         subgraphs: bool = False,
     ) -> None:
         _check(graph)
-        if config is not None and config.get("run_id") is not None:
-            raise ValueError("a run_id names one run: give it to submit(..., config={'run_id': ...})")
+        refuse_run_id(config)
         self.graph: PregelProtocol[Any, Any, Any, Any] = graph
         self._graph: Graph = Graph(graph, durability)
-        self._threads: Threads = Threads(thread, config, remote=self._graph.remote)
+        self._threads: Threads = Threads(thread, config, self._graph.config, remote=self._graph.remote)
         if self._threads.forks:
             self._graph.refuse_fork()
         self._settings: Settings = Settings(

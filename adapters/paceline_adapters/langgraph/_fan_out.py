@@ -72,8 +72,8 @@ def fan_out(
         # What would be thrown away with the failed one's node need not be paid for.
         gives_up: bool = on_error == "raise"
         policy = GroupPolicy(on_follower_failure="cancel_group") if gives_up else GroupPolicy()
-    plan = Plan(name, policy, cache, metadata, options)
-    return FanOut(plan, Groups(engine, plan), payloads, primer, into, on_error)
+    groups = Groups(engine, Plan(name, policy, cache, metadata, options))
+    return FanOut(groups, payloads, primer, into, on_error)
 
 
 @final
@@ -82,14 +82,13 @@ class FanOut:
 
     def __init__(
         self,
-        plan: Plan,
         groups: Groups,
         payloads: Callable[[State], Iterable[Any]],
         primer: Callable[[State], Any] | None,
         into: str,
         on_error: OnError,
     ) -> None:
-        self.__name__: str = plan.name
+        self.__name__: str = groups.plan.name
         self._groups: Groups = groups
         self._payloads: Callable[[State], Iterable[Any]] = payloads
         self._primer: Callable[[State], Any] | None = primer

@@ -14,7 +14,7 @@ from langgraph.runtime import ExecutionInfo, Runtime, get_runtime
 
 from paceline import Engine, GroupOptions, GroupPolicy, PrefixCache, UnknownName, current_job
 
-from ._config import _without_place as without_place
+from ._config import without_place
 from ._failures import CannotGoOn
 from ._members import Members
 
@@ -41,7 +41,7 @@ class Groups:
 
     def __init__(self, engine: Engine, plan: Plan) -> None:
         self._engine: Engine = engine
-        self._plan: Plan = plan
+        self.plan: Plan = plan
         self._kept: dict[str, Members] = {}
         """Those whose graph rests, or may: they are found again under the same id of the task."""
 
@@ -78,7 +78,7 @@ class Groups:
 
     async def _submit(self, place: str, source: Callable[[], tuple[Any, list[Any]]]) -> Members:
         primer, payloads = source()
-        plan, inside = self._plan, current_job()
+        plan, inside = self.plan, current_job()
         options = GroupOptions(**plan.options)
         if inside is not None and inside.run_id == self._engine.run_id:
             options.setdefault("lane", inside.job.lane)
@@ -98,7 +98,7 @@ class Groups:
         return members
 
     def _label(self, place: str) -> str:
-        return f"{self._plan.name}-{place}"
+        return f"{self.plan.name}-{place}"
 
 
 def _job_id() -> str | None:

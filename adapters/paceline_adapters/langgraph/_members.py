@@ -12,6 +12,7 @@ from paceline import Engine, Group, Handle, JobResult, Question, ReplyRefused
 
 from ._asking import ask_each, interrupts_of, name_of
 from ._failures import CannotGoOn
+from ._questions import noted
 
 __all__ = ["Members"]
 
@@ -40,12 +41,7 @@ class _Asked:
     @property
     def value(self) -> Any:
         """What the person sees."""
-        value = self.question.value
-        if self.refused is None:
-            return value
-        if isinstance(value, str):
-            return f"{value}\n(the last answer was refused: {self.refused})"
-        return {"question": value, "refused": self.refused}
+        return noted(self.question.value, self.refused)
 
 
 @final

@@ -8,7 +8,7 @@ from typing import Any, cast
 from langchain_core.messages import AIMessage
 from langgraph.types import StreamMode
 
-from paceline import JobContext
+from paceline_adapters._langchain_core import Chunks
 
 __all__ = ["Parts", "output_of", "text_of"]
 
@@ -37,32 +37,21 @@ def text_of(chunk: object) -> str:
 class Parts:
     """Hands the parts of one stream on, and keeps what the output is made of."""
 
-    def __init__(self, ctx: JobContext, modes: Sequence[StreamMode], *, holding: bool) -> None:
-        self._ctx = ctx
-        self._modes = modes
-        self._held: list[object] | None = [] if holding else None
-        """What comes before the model's first token: emitting it would release a primer's followers."""
+    def __init__(self, chunks: Chunks, modes: Sequence[StreamMode]) -> None:
+        self._chunks: Chunks = chunks
+        self._modes: Sequence[StreamMode] = modes
         self.value: Any = None
         """The graph's values, as of its last step."""
 
     def take(self, part: Mapping[str, Any], *, spoke: bool) -> None:
-        """Take the next part."""
+        """Take the next part; `spoke`: whether a model has begun to answer."""
+        if spoke:
+            self._chunks.let_go()
         kind: str = part["type"]
         if kind == "values" and not part["ns"]:
             self.value = part["data"]
         if kind in self._modes:
-            if self._held is None:
-                self._ctx.emit(part)
-            else:
-                self._held.append(part)
-        if spoke:
-            self.let_go()
-
-    def let_go(self) -> None:
-        """Emit what was held back, and hold nothing any more."""
-        held, self._held = self._held, None
-        for part in held or ():
-            self._ctx.emit(part)
+            self._chunks.emit(part)
 
 
 def output_of(value: Any, channels: str | Sequence[str] | None) -> Any:

@@ -11,12 +11,9 @@ from pydantic import ValidationError
 
 from paceline import Question, Suspend
 
-from ._resuming import Memory, checkpoint_of
+from ._resuming import BREAKPOINT, Memory, checkpoint_of
 
-__all__ = ["refusal_of", "suspend"]
-
-BREAKPOINT = "breakpoint"
-"""The id of the question that a graph without a question of its own asks."""
+__all__ = ["noted", "refusal_of", "suspend"]
 
 
 def suspend(
@@ -25,14 +22,13 @@ def suspend(
     """Ask all that the thread waits for. `refused`: why an answer to one of these questions was not taken."""
     notes = refused or {}
     asked = {
-        each.id: Question(each.id, _noted(each.value, notes.get(each.id)), each.response_schema)
+        each.id: Question(each.id, noted(each.value, notes.get(each.id)), each.response_schema)
         for each in snapshot.interrupts
     }
-    at_breakpoint = not asked
-    if at_breakpoint:
+    if not asked:
         stopped = f"The graph has stopped before {', '.join(snapshot.next)}. Is it to go on?"
         asked[BREAKPOINT] = Question(BREAKPOINT, stopped, {"type": "boolean"})
-    memory = Memory(thread_id, checkpoint_of(snapshot), tuple(asked), at_breakpoint)
+    memory = Memory(thread_id, checkpoint_of(snapshot), tuple(asked))
     return Suspend(list(asked.values()), state=memory.state(), timeout=timeout)
 
 
@@ -46,7 +42,7 @@ def refusal_of(error: BaseException) -> str | None:
     return "; ".join(wrong)
 
 
-def _noted(value: Any, note: str | None) -> Any:
+def noted(value: Any, note: str | None) -> Any:
     """The value of a question and, so that the person who is asked again sees why, the note."""
     if note is None:
         return value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any, Final, cast
 
 from langgraph.types import Command, StateSnapshot
@@ -13,7 +12,17 @@ from paceline import Job
 
 from ._failures import CannotGoOn
 
-__all__ = ["ASK", "PAYLOAD", "STANDS", "Ask", "Breakpoints", "Memory", "checkpoint_of", "memory_of", "plan"]
+__all__ = [
+    "ASK",
+    "BREAKPOINT",
+    "PAYLOAD",
+    "STANDS",
+    "Breakpoints",
+    "Memory",
+    "checkpoint_of",
+    "memory_of",
+    "plan",
+]
 
 PAYLOAD = "paceline.payload"
 """Under which a checkpoint's metadata has the fingerprint of the payload that its run began with."""
@@ -21,14 +30,11 @@ PAYLOAD = "paceline.payload"
 STANDS: Final = {"stands": True}
 """The state of a job whose graph is at rest, before it is known where."""
 
+ASK: Final[Any] = object()
+"""Instead of an input: do not run the graph, what it waits for is not there yet."""
 
-class Ask(Enum):
-    """Instead of an input: do not run the graph, what it waits for is not there yet."""
-
-    ASK = "ask"
-
-
-ASK: Final = Ask.ASK
+BREAKPOINT: Final = "breakpoint"
+"""The id of the question that a graph without a question of its own asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +44,16 @@ class Memory:
     thread_id: str
     checkpoint: str
     asked: tuple[str, ...]
-    at_breakpoint: bool
-    """Whether nothing but a breakpoint stopped the graph."""
     answers: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def at_breakpoint(self) -> bool:
+        """Whether nothing but a breakpoint stopped the graph."""
+        return self.asked == (BREAKPOINT,)
 
     def state(self) -> dict[str, Any]:
         """This as the state of a suspended job: plain data, so that another process can go on with it."""
-        return {
-            "thread_id": self.thread_id,
-            "checkpoint": self.checkpoint,
-            "asked": list(self.asked),
-            "at_breakpoint": self.at_breakpoint,
-        }
+        return {"thread_id": self.thread_id, "checkpoint": self.checkpoint, "asked": list(self.asked)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +72,12 @@ class Breakpoints:
 def memory_of(job: Job) -> Memory | None:
     """What the job saved when it rested; None if it has not, or its nodes have saved something else since."""
     state: object = job.state
-    if not isinstance(state, Mapping) or "at_breakpoint" not in state:
+    if not isinstance(state, Mapping) or not state.keys() >= {"thread_id", "checkpoint", "asked"}:
         return None
     saved = cast("Mapping[str, Any]", state)
     asked = tuple(saved["asked"])
     answers = {asked[0]: job.reply} if len(asked) == 1 else cast("Mapping[str, Any]", job.reply or {})
-    return Memory(saved["thread_id"], saved["checkpoint"], asked, saved["at_breakpoint"], answers)
+    return Memory(saved["thread_id"], saved["checkpoint"], asked, answers)
 
 
 def checkpoint_of(snapshot: StateSnapshot) -> str:
@@ -89,7 +93,7 @@ def plan(
     mark: str,
     known: bool,
     breakpoints: Breakpoints,
-) -> Any | Ask:
+) -> Any:
     """What to run the graph with: an input, a `Command`, None to go on where it stopped; or `ASK`.
 
     `mark` is the payload's fingerprint; `known` says that an earlier attempt saw why the graph stopped.
@@ -139,7 +143,7 @@ def _is_approved(job: Job, snapshot: StateSnapshot, memory: Memory) -> bool:
     updated = (snapshot.metadata or {}).get("source") == "update"
     if checkpoint_of(snapshot) != memory.checkpoint and not updated:
         return False
-    if memory.answers[memory.asked[0]] is not True:
+    if memory.answers[BREAKPOINT] is not True:
         raise CannotGoOn(
             f"job {job.name!r}: it was not to go past the breakpoint before {', '.join(snapshot.next)}"
         )

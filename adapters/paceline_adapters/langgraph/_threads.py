@@ -37,15 +37,16 @@ class Thread:
 class Threads:
     """Says which thread a job runs on, and which lock goes with it."""
 
-    def __init__(self, thread: ThreadOf, config: RunnableConfig | None, *, remote: bool) -> None:
+    def __init__(self, thread: ThreadOf, *configs: RunnableConfig | None, remote: bool) -> None:
         if thread not in _NAMES and not callable(thread):
             raise ValueError(
                 f"GraphExecutor: thread must be one of {', '.join(map(repr, _NAMES))}, or a function of the "
                 f"job, not {thread!r}"
             )
-        self._thread = thread
-        self._fixed = _thread_id(config)
-        self._remote = remote
+        self._thread: ThreadOf = thread
+        self._fixed: str | None = next(filter(None, map(_thread_id, configs)), None)
+        """What the first of these configs says that does."""
+        self._remote: bool = remote
         self.forks: bool = thread == "fork"
         """Whether followers begin with a copy of what their primer has left."""
 

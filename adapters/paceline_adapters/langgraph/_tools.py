@@ -46,8 +46,8 @@ async def _report_status(message: _Message, fraction: _Fraction = None) -> str:
 def _report_status_from_thread(message: _Message, fraction: _Fraction = None) -> str:
     job = current_job()
     if job is not None:
-        # A model that says 1.2 means that it is done, and need not be told to say it again.
-        job.progress(message, None if fraction is None else min(max(fraction, 0.0), 1.0))
+        # Of a model that says 40 nobody knows what it means: the message is still of use.
+        job.progress(message, fraction if fraction is not None and 0 <= fraction <= 1 else None)
     return "noted"
 
 

@@ -41,14 +41,14 @@ class Drain(RunControl):
 
     def __init__(self, ctx: JobContext) -> None:
         super().__init__()
-        self._ctx = ctx
+        self._ctx: JobContext = ctx
 
     @property
     def drain_requested(self) -> bool:
         """Whether to stop: the job was given up, or a node has asked for it."""
-        return self._ctx.cancelled or self._drain_reason is not None
+        return self._ctx.cancelled or super().drain_requested
 
     @property
     def drain_reason(self) -> str | None:
         """Why."""
-        return self._drain_reason or ("its job was given up" if self._ctx.cancelled else None)
+        return super().drain_reason or ("its job was given up" if self._ctx.cancelled else None)

@@ -58,9 +58,9 @@ async def look(
         # Whatever becomes of this attempt, a later one is not to find an answer that was no good.
         ctx.checkpoint(None)
         return response
+    ctx.progress(f"waiting for response {response.id}, which is {response.status}")
     return Suspend(
-        f"waiting for response {response.id} of {request.model}, which is {response.status}; looked at again "
-        "by itself, or at once after any reply",
+        None,
         state={"response_id": response.id, "looks": looks},
         timeout=polling.delay(looks),
         default=None,

@@ -11,12 +11,12 @@ from agents.version import __version__
 
 from paceline import Job, JobContext, Suspend
 
-from ._approvals import ANSWERS
 from ._questions import decide, questions
 from ._running import Finished, Given
 from ._saved import CannotGoOn, Phase, Saved, restored, run_of, saved_of
 from ._sessions import Sessions, size, wind_back
 from ._settings import items_of
+from ._tools import ANSWERS
 from ._watch import Watch
 
 __all__ = ["Attempt"]
@@ -79,7 +79,7 @@ class Attempt:
     def succeeded(self) -> None:
         """There is nothing more to go on from: whoever sends the job back wants it done again."""
         if self._run is not None:
-            self._ctx.checkpoint(Saved(phase="begun", items=self._began, began=self._began))
+            self._ctx.checkpoint(Saved(phase="begun", began=self._began))
 
     def suspend(self, result: Finished, timeout: float | None) -> Suspend:
         """Ask about the calls that wait for approval."""
@@ -92,11 +92,11 @@ class Attempt:
         return Suspend(questions(result.interruptions), state=saved, timeout=timeout)
 
     async def _begin(self, session: Session) -> None:
-        if "items" in self._saved:
-            await wind_back(session, self._saved["items"])
+        if "began" in self._saved:
+            await wind_back(session, self._saved["began"])
         else:
             self._began = await size(session)
-            self._ctx.checkpoint(Saved(phase="begun", items=self._began, began=self._began))
+            self._ctx.checkpoint(Saved(phase="begun", began=self._began))
 
     async def _no_longer_acting(self) -> None:
         await self._keep("going")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, final
+from typing import Any, cast, final
 
 from agents import Agent, RunConfig, RunContextWrapper, RunErrorHandlers, RunHooks, Session
 
@@ -13,7 +13,17 @@ from ._attempt import Attempt
 from ._failures import classify
 from ._running import Chunks, Running
 from ._sessions import SessionFactory, Sessions
-from ._settings import AgentConfig, Config, config_of, counted, keyed, model_name, model_names, takes_key
+from ._settings import (
+    AgentConfig,
+    Config,
+    config_of,
+    counted,
+    is_limit,
+    keyed,
+    model_name,
+    model_names,
+    takes_key,
+)
 from ._tracing import traced
 from ._watch import Watch
 from ._wrap_up import wrap_up as wrapping_up
@@ -21,9 +31,9 @@ from ._wrap_up import wrap_up as wrapping_up
 __all__ = ["AgentExecutor", "adapt"]
 
 
-def adapt(obj: Any) -> AgentExecutor | None:
+def adapt(obj: object) -> AgentExecutor | None:
     """Make an executor of an agent; this is what `paceline.as_executor` calls. None of what is no agent."""
-    return AgentExecutor(obj) if isinstance(obj, Agent) else None
+    return AgentExecutor(cast("Any", obj)) if isinstance(obj, Agent) else None
 
 
 @final
@@ -134,6 +144,7 @@ class AgentExecutor:
 
         Raises:
             TypeError: if the job's config is none.
+            ValueError: if it names a session, and `session` is no function.
         """
         return self._sessions.lock(config_of(job).get("session"))
 
@@ -150,13 +161,12 @@ class AgentExecutor:
         """
         config = config_of(job)
         with traced(content=self._trace_content, export=self._export_traces):
-            if not self._sessions:
-                return await self._run(job, ctx, config, None)
             async with self._sessions.opened(job, ctx, config.get("session")) as session:
                 return await self._run(job, ctx, config, session)
 
     async def _run(self, job: Job, ctx: JobContext, config: AgentConfig, session: Session | None) -> object:
-        running = Running(ctx, self._configured(ctx), self._chunks)
+        streamed = ctx.streaming
+        running = Running(ctx, self._configured(ctx, streamed=streamed), self._chunks, streamed=streamed)
         context = RunContextWrapper(config.get("context", self._context))
         watch = Watch(ctx, self._model, self._hooks, context)
         attempt = Attempt(job, ctx, session, watch)
@@ -178,8 +188,8 @@ class AgentExecutor:
         self._sessions.hand_on_all(ctx, result)
         return result.final_output
 
-    def _configured(self, ctx: JobContext) -> Config | None:
-        config = self._streamed_config if ctx.streaming else self._run_config
+    def _configured(self, ctx: JobContext, *, streamed: bool) -> Config | None:
+        config = self._streamed_config if streamed else self._run_config
         group = ctx.group if self._takes_key else None
         return config if group is None else keyed(config, group.cache_key)
 
@@ -200,7 +210,7 @@ def _check(agent: object, run_config: object, max_turns: object, chunks: object)
         raise TypeError(f"AgentExecutor takes an Agent of the OpenAI Agents SDK, not {type(agent).__name__}")
     if run_config is not None and not isinstance(run_config, RunConfig):
         raise TypeError(f"run_config= takes a RunConfig, not {type(run_config).__name__}")
-    if max_turns is not None and (not isinstance(max_turns, int) or max_turns < 1):
+    if not is_limit(max_turns):
         raise ValueError(f"max_turns= is a number of at least 1, or None for no limit; not {max_turns!r}")
     if chunks not in {"text", "events"}:
         raise ValueError(f"chunks= is 'text' or 'events', not {chunks!r}")

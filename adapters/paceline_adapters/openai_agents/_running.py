@@ -33,10 +33,12 @@ Given: TypeAlias = str | list[TResponseInputItem] | RunState[Any]
 class Running:
     """How the runs of one attempt are run."""
 
-    __slots__ = ("_chunks", "_ctx", "run_config")
+    __slots__ = ("_chunks", "_ctx", "_streamed", "run_config")
 
-    def __init__(self, ctx: JobContext, run_config: Config | None, chunks: Chunks) -> None:
+    def __init__(self, ctx: JobContext, run_config: Config | None, chunks: Chunks, *, streamed: bool) -> None:
         self._ctx: JobContext = ctx
+        self._streamed: bool = streamed
+        """Once for all of them: that somebody may begin to listen meanwhile does not fit the config."""
         self.run_config: Config | None = run_config
         self._chunks: Chunks = chunks
 
@@ -52,7 +54,7 @@ class Running:
         session: Session | None = None,
     ) -> Finished:
         """Run an agent to its end, or to where it waits for approvals."""
-        start = Runner.run_streamed if self._ctx.streaming else Runner.run
+        start = Runner.run_streamed if self._streamed else Runner.run
         started = cast("Any", start)(
             agent,
             given,

@@ -2,7 +2,7 @@
 
 A job's `state` is one of these, a dict of plain data. Its phases:
 
-- `begun`: the run begins anew; the session held that many items before.
+- `begun`: the run begins anew.
 - `asked`: the run waits for answers.
 - `acting`: they have come, tools that were approved act, and nobody knows yet how that ends. A retry that
   finds this can neither run them again nor leave them out: it fails.
@@ -12,7 +12,7 @@ A job's `state` is one of these, a dict of plain data. Its phases:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Required, TypeAlias, TypedDict, cast
+from typing import Any, Literal, Required, TypeAlias, TypedDict, cast, get_args
 
 from agents import Agent, RunContextWrapper, RunState
 from agents.exceptions import UserError
@@ -42,16 +42,18 @@ class Saved(TypedDict, total=False):
     """The SDK's own state of the run."""
     said: dict[str, Any]
     """What people have answered to `ask_user`, by the calls that asked."""
-    items: int | None
-    """How many items the session held at this point, where there is one."""
     began: int | None
-    """And how many when the job began."""
+    """How many items the session held when the job began, where there is one."""
+    items: int | None
+    """And how many at this point, once answers have come."""
 
 
 def saved_of(job: Job) -> Saved:
-    """What the job has kept."""
+    """What the job has kept; its tools may have kept something else since."""
     state: object = job.state
-    return cast("Saved", state) if isinstance(state, Mapping) and "phase" in state else Saved(phase="begun")
+    if isinstance(state, Mapping) and cast("Mapping[str, object]", state).get("phase") in get_args(Phase):
+        return cast("Saved", state)
+    return Saved(phase="begun")
 
 
 def run_of(state: RunState[Any, Any]) -> dict[str, Any]:

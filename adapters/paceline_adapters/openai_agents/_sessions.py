@@ -30,9 +30,12 @@ class Sessions:
 
     def __init__(self, given: object) -> None:
         self._one: Session | None = None
+        self._lock: str | None = None
+        """That of the one session: by the same name always, though it may get its id only when it is used."""
         self._make: SessionFactory | None = None
         if not isinstance(given, type) and callable(getattr(given, "get_items", None)):
             self._one = cast("Session", given)
+            self._lock = _lock_of(self._one)
         elif callable(given):
             self._make = cast("SessionFactory", given)
         elif given is not None:
@@ -41,18 +44,24 @@ class Sessions:
                 f"lambda name: SQLiteSession(name, 'chats.db'); not {type(given).__name__}"
             )
 
-    def __bool__(self) -> bool:
-        return self._one is not None or self._make is not None
-
     def lock(self, named: str | None) -> str | None:
-        """The lock of a session that several jobs may use, one at a time: two runs in one would mix."""
-        if self._one is not None:
-            return f"agents session {self._one.session_id}"
-        return None if self._make is None or named is None else f"agents session {named}"
+        """The lock of a session that several jobs may use, one at a time: two runs in one would mix.
+
+        Raises:
+            ValueError: if a session is named, and there is nothing that could make it.
+        """
+        if named is None:
+            return self._lock
+        if self._make is None:
+            raise ValueError(
+                f"config= names the session {named!r}, which nobody makes: give the executor a function, "
+                'AgentExecutor(agent, session=lambda name: SQLiteSession(name, "chats.db"))'
+            )
+        return f"agents session {named}"
 
     @asynccontextmanager
     async def opened(self, job: Job, ctx: JobContext, named: str | None) -> AsyncGenerator[Session | None]:
-        """The session for one attempt. One that is made for it is closed after it."""
+        """The session for one attempt, if it has any. One that is made for it is closed after it."""
         if self._make is None:
             yield self._one
             return
@@ -82,6 +91,13 @@ class Sessions:
 
     def _forks(self, ctx: JobContext) -> bool:
         return self._make is not None and ctx.job.role == "primer" and ctx.group is not None
+
+
+def _lock_of(session: Session) -> str:
+    try:
+        return f"agents session {session.session_id}"
+    except ValueError:  # OpenAI's server gives its sessions their ids, and has not been asked yet
+        return f"agents session {id(session):#x}"
 
 
 def _share(ctx: JobContext, items: list[TResponseInputItem]) -> None:

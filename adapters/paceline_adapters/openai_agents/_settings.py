@@ -19,6 +19,7 @@ __all__ = [
     "config_of",
     "counted",
     "has_tools",
+    "is_limit",
     "items_of",
     "keyed",
     "model_name",
@@ -54,14 +55,23 @@ def config_of(job: Job) -> AgentConfig:
     config: object = job.config
     if config is None:
         return AgentConfig()
-    known = AgentConfig.__optional_keys__
-    given = cast("Mapping[str, object]", config) if isinstance(config, Mapping) else None
-    if given is None or not known.issuperset(given) or not isinstance(given.get("session", ""), str):
+    if not isinstance(config, Mapping) or not _fits(cast("Mapping[str, object]", config)):
         raise TypeError(
             f"job {job.name!r}: config= is a mapping with 'context', 'session' (an id, as text) and "
-            f"'max_turns', each if wanted; not {config!r}"
+            f"'max_turns' (at least 1, or None), each if wanted; not {config!r}"
         )
-    return cast("AgentConfig", given)
+    return cast("AgentConfig", config)
+
+
+def _fits(config: Mapping[str, object]) -> bool:
+    session = config.get("session", "its own")
+    named = isinstance(session, str) and session != ""
+    return named and is_limit(config.get("max_turns")) and AgentConfig.__optional_keys__.issuperset(config)
+
+
+def is_limit(turns: object) -> bool:
+    """Whether it says how many turns there are: a number of at least 1, or None for no limit."""
+    return turns is None or (isinstance(turns, int) and not isinstance(turns, bool) and turns >= 1)
 
 
 def items_of(job: Job) -> str | list[TResponseInputItem]:

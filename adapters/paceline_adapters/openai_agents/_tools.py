@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Annotated, Any, cast
 
 from agents import FunctionTool, ToolApprovalItem, UserError, function_tool
@@ -12,9 +15,12 @@ from pydantic_core import to_json
 
 from paceline import current_job
 
-from ._approvals import ANSWERS
+__all__ = ["ANSWERS", "ask_user", "is_ask_user", "question_of", "report_status"]
 
-__all__ = ["ask_user", "is_ask_user", "question_of", "report_status"]
+ANSWERS: ContextVar[Mapping[str, object]] = ContextVar(
+    "paceline_agents_answers", default=MappingProxyType({})
+)
+"""What people have answered, by the id of the call that asked; set before a run goes on with its tools."""
 
 
 @function_tool(needs_approval=True, failure_error_function=None)

@@ -32,6 +32,7 @@ __all__ = [
     "PARKED",
     "PAUSED",
     "READY",
+    "RESTING",
     "RETURNING",
     "RUNNING",
     "SUSPENDED",
@@ -65,6 +66,7 @@ class State(IntEnum):
     BODY = 9
     PAUSED = 10  # its budget has too little left for it
     DOZING = 11  # suspended, but going on by itself once the time for an answer is over
+    RESTING = 12  # the same, with nothing asked: it only looks again later
 
 
 # Bound once: looking a member up on its class takes as long as a call.
@@ -80,6 +82,7 @@ ENDED: Final = State.ENDED
 BODY: Final = State.BODY
 PAUSED: Final = State.PAUSED
 DOZING: Final = State.DOZING
+RESTING: Final = State.RESTING
 
 
 class Timer:

@@ -30,6 +30,7 @@ from ._entries import (
     PARKED,
     PAUSED,
     READY,
+    RESTING,
     RETURNING,
     RUNNING,
     SUSPENDED,
@@ -54,7 +55,7 @@ from ._waiting import WaitReason, why
 __all__ = ["Scheduler"]
 
 _NO_ENDS: tuple[Node, ...] = ()
-_ON_THE_WAY = (RUNNING, RETURNING, IDLE, BACKOFF, BODY, DOZING)
+_ON_THE_WAY = (RUNNING, RETURNING, IDLE, BACKOFF, BODY, DOZING, RESTING)
 
 
 class Scheduler:
@@ -375,9 +376,9 @@ class Scheduler:
         else:
             self._move(entry, BLOCKED)
 
-    def suspend(self, entry: Entry, *, keeps_lock: bool = True, dozes: bool = False) -> None:
-        """The job rests, holding nothing but perhaps its lock, until `again`; if it dozes, that will come."""
-        self._move(entry, DOZING if dozes else SUSPENDED)
+    def suspend(self, entry: Entry, state: State = SUSPENDED, *, keeps_lock: bool = True) -> None:
+        """The job rests (SUSPENDED, DOZING, RESTING), holding nothing but perhaps its lock, until `again`."""
+        self._move(entry, state)
         if not keeps_lock:
             self._leave_lock(entry)
         if entry.group is not None:

@@ -34,6 +34,7 @@ WaitKind: TypeAlias = Literal[
     "backoff",
     "children",
     "reply",
+    "rest",
 ]
 
 _TEXT: dict[WaitKind, str] = {
@@ -57,6 +58,7 @@ _TEXT: dict[WaitKind, str] = {
     "backoff": "waits before the next attempt",
     "children": "waits for jobs of its own",
     "reply": "waits for an answer",
+    "rest": "looks again later",
 }
 
 
@@ -77,7 +79,8 @@ class WaitReason:
     asked to wait. circuit: the circuit breaker of a resource is open. budget: too little of it is left.
     lane_cap: the lane's `max_running` is reached. lane_share: every slot is taken and other lanes come
     first. slot: every slot is taken. backoff: the next attempt is not due. children: parked while it
-    awaits its own jobs. reply: suspended; `until` is when it goes on, or fails, without an answer.
+    awaits its own jobs. reply: suspended; `until` is when it goes on, or fails, without an answer. rest: it
+    looks again by itself, as jobs do that poll.
     """
 
     kind: WaitKind
@@ -103,6 +106,8 @@ def why(entry: Entry, queues: FairQueues) -> WaitReason | None:
             return WaitReason("backoff", None, None if entry.timer is None else entry.timer.when)
         case State.PARKED:
             return WaitReason("children")
+        case State.RESTING:
+            return WaitReason("rest", None, entry.answer_by)
         case State.SUSPENDED | State.DOZING:
             return WaitReason("reply", None, entry.answer_by)
         case _:

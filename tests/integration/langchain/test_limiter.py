@@ -282,6 +282,8 @@ def test_what_is_wrong_is_said() -> None:
                 await limiter.aacquire()
             with pytest.raises(UnknownName, match=r"Engine\(limits="):
                 await asyncio.to_thread(limiter.acquire)
+            with pytest.raises(UnknownName, match=r"Engine\(limits="):
+                await asyncio.to_thread(limiter.acquire, blocking=False)
 
     asyncio.run(main())
 
@@ -302,7 +304,7 @@ def test_a_call_that_is_cancelled_in_its_thread_says_so() -> None:
 
         with pytest.raises(KeyError):
             await leave()
-        with pytest.raises(JobCancelled, match=r"a call of m cancelled: .*KeyError"):
+        with pytest.raises(JobCancelled, match=r"job 'm' cancelled: .*KeyError"):
             await waiting[0]
 
     asyncio.run(main())

@@ -77,7 +77,7 @@ async def test_jobs_of_a_group_go_on_in_one_thread_and_another_group_of_that_nam
     assert (await graph.aget_state(thread(alone.id))).values == {"log": ["0"]}
 
 
-@pytest.mark.parametrize("how", ["group", "config", "function", "executor config"])
+@pytest.mark.parametrize("how", ["group", "config", "function", "executor config", "bound config"])
 def test_runs_on_one_thread_take_turns(how: str) -> None:
     """Side by side they would lose each other's updates, without a word."""
     running = 0
@@ -96,8 +96,10 @@ def test_runs_on_one_thread_take_turns(how: str) -> None:
             "config": dict[str, Any](),
             "function": dict[str, Any](thread=by_name),
             "executor config": dict[str, Any](config=thread("shared")),
+            "bound config": dict[str, Any](),
         }[how]
-        async with Engine(GraphExecutor(one(slow), **options)) as engine:
+        graph = one(slow).with_config(thread("shared")) if how == "bound config" else one(slow)
+        async with Engine(GraphExecutor(graph, **options)) as engine:
             if how == "group":
                 group = await engine.submit_group("g", primer={"log": []}, followers=[EMPTY] * 2)
                 outputs = [result.output["log"] for result in await group.results()]

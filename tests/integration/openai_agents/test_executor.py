@@ -40,6 +40,7 @@ async def run(executor: AgentExecutor, payload: Any = "hi", **options: Any) -> A
 def test_an_agent_is_adapted_under_its_own_name(agent: Make) -> None:
     subject = agent(name="guide")
     executor = adapt(subject)
+    assert executor is not None
     assert (executor.agent, executor.name, repr(executor)) == (subject, "guide", "AgentExecutor('guide')")
 
 
@@ -95,7 +96,9 @@ def test_an_output_type_comes_out_as_its_object(agent: Make) -> None:
     assert asyncio.run(run(AgentExecutor(subject))).output == City(name="Porto")
 
 
-@pytest.mark.parametrize("config", ["fast", {"temperature": 1}, {"session": 7}])
+@pytest.mark.parametrize(
+    "config", ["fast", {"temperature": 1}, {"session": 7}, {"session": ""}, {"max_turns": 0}]
+)
 def test_a_config_that_means_nothing_is_refused_at_submit(agent: Make, config: Any) -> None:
     async def main() -> None:
         async with Engine(AgentExecutor(agent())) as engine:

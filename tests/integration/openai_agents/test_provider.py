@@ -55,6 +55,34 @@ def test_usage_is_what_the_provider_counted(clients: Clients, serve: Serve, stre
     assert stats.cached_tokens > 0
 
 
+def test_usage_is_told_though_somebody_begins_to_listen_halfway(clients: Clients, serve: Serve) -> None:
+    """Whether to stream is decided once: a stream has to be asked for its usage."""
+    server = serve()
+    before, listened = asyncio.Event(), asyncio.Event()
+
+    @function_tool
+    async def wait() -> str:
+        before.set()
+        await listened.wait()
+        return "there"
+
+    async def main() -> Any:
+        agent = guide(clients(server), wait)
+        async with Engine(AgentExecutor(agent, max_turns=1, wrap_up=True)) as engine:
+            handle = await engine.submit("call wait")
+            await before.wait()
+            stream = handle.stream()
+            listened.set()
+            async for _ in stream:
+                pass
+            return await handle.wait()
+
+    result, stats = clients.run(main), server.stats()
+    assert result.ok, result.error
+    assert result.usage.requests == 2
+    assert result.usage.output_tokens == stats.output_tokens
+
+
 def test_chunks_add_up_to_the_output(clients: Clients, serve: Serve) -> None:
     server = serve()
 

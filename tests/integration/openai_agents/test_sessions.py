@@ -57,6 +57,70 @@ def test_jobs_take_turns_with_one_session(agent: Make, stream: bool) -> None:
     assert asyncio.run(main()) == ["a", "1", "b", "2", "c", "3"]
 
 
+class Unnamed:
+    """As OpenAI's own sessions are: its id is known once it was used."""
+
+    def __init__(self) -> None:
+        self._session: Any = SQLiteSession("s")
+        self._used: bool = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    @property
+    def session_id(self) -> str:
+        if not self._used:
+            raise ValueError("Session ID not yet available")
+        return "conv_1"
+
+    async def get_items(self, limit: int | None = None, **settings: Any) -> Any:
+        self._used = True
+        return await self._session.get_items(limit, **settings)
+
+
+def test_jobs_take_turns_with_a_session_that_gets_its_id_only_when_it_is_used(agent: Make) -> None:
+    entered, leave = asyncio.Event(), asyncio.Event()
+
+    @function_tool
+    async def hold() -> None:
+        entered.set()
+        await leave.wait()
+
+    subject = agent([function_call("hold", {}, call_id="c")], said("1"), said("2"), tools=[hold])
+
+    async def main() -> list[str]:
+        session: Any = Unnamed()
+        async with Engine(AgentExecutor(subject, session=session)) as engine:
+            await engine.submit("a")
+            await entered.wait()
+            assert session.session_id == "conv_1"
+            second = await engine.submit("b")
+            assert second.waiting is not None
+            assert second.waiting.kind == "lock"
+            leave.set()
+            await second
+        items = texts(await session.get_items())
+        session.close()
+        return items
+
+    assert asyncio.run(main()) == ["a", "function_call", "function_call_output", "1", "b", "2"]
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_session_that_nobody_can_make_is_refused_at_submit(agent: Make, shared: bool) -> None:
+    """Without a word the job would forget, or speak in the conversation of others."""
+
+    async def main() -> None:
+        session = SQLiteSession("s") if shared else None
+        async with Engine(AgentExecutor(agent(), session=session)) as engine:
+            with pytest.raises(ValueError, match="names the session 'user-7', which nobody makes"):
+                await engine.submit("a", config={"session": "user-7"})
+        if session is not None:
+            session.close()
+
+    asyncio.run(main())
+
+
 def test_each_job_has_a_session_of_its_own_unless_it_names_one(agent: Make, tmp_path: Path) -> None:
     subject = agent(said("1"), said("2"), said("3"))
     path = tmp_path / "chats.db"

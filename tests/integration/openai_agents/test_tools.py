@@ -12,8 +12,13 @@ from agents.testing import ScriptedModel, assistant_message, function_call
 
 from paceline import Engine, MemorySink, events, instructions
 from paceline.testing import VirtualClock
-from paceline_adapters.openai_agents._approvals import ANSWERS
-from paceline_adapters.openai_agents._tools import ask_user, is_ask_user, question_of, report_status
+from paceline_adapters.openai_agents._tools import (
+    ANSWERS,
+    ask_user,
+    is_ask_user,
+    question_of,
+    report_status,
+)
 
 UNTRACED = RunConfig(tracing_disabled=True)
 

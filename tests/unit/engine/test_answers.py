@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from paceline import (
     AnswerTimeout,
@@ -125,15 +126,16 @@ def test_a_job_that_polls_rests_between_two_looks_without_a_slot() -> None:
             looks = job.state or 0
             if looks == 3:
                 return looks
-            return Suspend("rendering", state=looks + 1, timeout=30.0, default=None)
+            return Suspend(None, state=looks + 1, timeout=30.0, default=None)
 
     async def main() -> None:
         async with Engine(Polls(), slots=1) as engine:
             handle = await engine.submit("render")
             assert await (await engine.submit("other")) == "done meanwhile"
             assert handle.status == "suspended"
-            assert handle.questions[0].value == "rendering"
-            assert str(handle.waiting) == "waits for an answer"
+            assert handle.questions == (), "nobody is asked"
+            assert str(handle.waiting) == "looks again later"
+            assert engine.snapshot().counts["suspended"] == 1
             left = await engine.submit("render")
             assert await handle == 3
             assert asyncio.get_running_loop().time() == 90.0
@@ -172,7 +174,7 @@ def test_a_flow_that_asks_hears_of_a_timeout_and_may_go_on() -> None:
             with pytest.raises(JobSuspended, match=r"sure\?"):
                 await run
             await asyncio.sleep(10.0)
-            assert await run == ["assumed", "no answer within 10 s to question '2'"]
+            assert await run == ["assumed", "no answer within 10 s to question '2' ('sure?')"]
             assert asyncio.get_running_loop().time() == 20.0
 
     VirtualClock().run(main)
@@ -433,21 +435,21 @@ def test_followers_that_run_while_their_primer_asks_do_so_whatever_holds_for_fol
     VirtualClock().run(main)
 
 
-def test_a_default_without_a_time_for_it_answers_nothing() -> None:
+def test_a_default_needs_the_time_after_which_it_is_the_answer() -> None:
+    with pytest.raises(ValueError, match="give them too"):
+        Suspend("well?", default="never")
+
     @flow
     async def asks() -> object:
         job = current_job()
         assert job is not None
-        return await job.ask("well?", default="never")
+        with pytest.raises(ValueError, match="give them too"):
+            await job.ask("well?", default="never")
+        return "refused"
 
     async def main() -> None:
-        async with Engine(Asks()) as engine:
-            run = await asks.start(engine)
-            with pytest.raises(JobSuspended):
-                await run
-            handle = await engine.submit(Suspend("well?", default="never"))
-            with pytest.raises(JobSuspended):
-                await handle
+        async with Engine() as engine:
+            assert await (await asks.start(engine)) == "refused"
 
     VirtualClock().run(main)
 
@@ -468,5 +470,51 @@ def test_until_when_a_flow_waits_for_an_answer_is_told() -> None:
             with pytest.raises(JobSuspended):
                 await run
             assert list(engine.snapshot().waiting.values()) == [WaitReason("reply")]
+
+    VirtualClock().run(main)
+
+
+def test_a_job_that_only_rests_is_woken_by_any_reply() -> None:
+    async def main() -> None:
+        async with Engine(Asks()) as engine:
+            handle = await engine.submit(Suspend(None, state="s", timeout=300.0, default=None))
+            await asyncio.sleep(1.0)
+            with pytest.raises(ReplyRefused, match="asks nothing"):
+                await engine.reply(handle.id, "done", question="1")
+            await engine.reply(handle.id, {"type": "completed"})
+            assert await handle == ({"type": "completed"}, "s")
+            assert asyncio.get_running_loop().time() == 1.0
+
+    VirtualClock().run(main)
+
+
+def test_a_job_that_only_rests_holds_nobody_back() -> None:
+    async def main() -> None:
+        async with Engine(Asks(), slots=1) as engine:
+            policy = GroupPolicy(on_follower_suspended="wait")
+            rests = Suspend(None, timeout=30.0, default="later")
+            group = await engine.submit_group("g", followers=[rests, 1.0], policy=policy)
+            await group.followers[1]
+            assert asyncio.get_running_loop().time() == 1.0
+            assert [result.status for result in await group.results()] == ["succeeded", "succeeded"]
+            assert asyncio.get_running_loop().time() == 30.0
+
+    VirtualClock().run(main)
+
+
+def test_an_answer_may_be_an_object_of_what_the_json_schema_was_made_from() -> None:
+    pytest.importorskip("jsonschema")
+
+    class Verdict(BaseModel):
+        good: bool
+
+    async def main() -> None:
+        async with Engine(Asks()) as engine:
+            handle = await engine.submit(Suspend("?", schema=Verdict.model_json_schema()))
+            await handle.wait()
+            with pytest.raises(ReplyRefused, match="nothing that JSON has words for"):
+                await engine.reply(handle.id, object())
+            await engine.reply(handle.id, Verdict(good=True))
+            assert await handle == (Verdict(good=True), None)
 
     VirtualClock().run(main)

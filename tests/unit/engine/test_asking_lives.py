@@ -491,11 +491,11 @@ class Judge:
     def ended(self, event: events.JobEnded) -> None:
         job = event.job
         self.ends[job] += 1
-        attempt = self.over(job)
-        begun = attempt is not None and (job, attempt) in self.diary.found
+        self.over(job)
         state = self.expected[job][0]
         told = self.jobs[job]
-        if state is not None and not begun and told.role not in BODIES and told.executor == "Actor":
+        left = event.status in {"failed", "cancelled"} and state is not None
+        if left and told.role not in BODIES and told.executor == "Actor":
             self.to_let_go.append((job, state))
         self.asking.pop(job, None)
         self.unlock(job)

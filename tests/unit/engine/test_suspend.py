@@ -94,7 +94,9 @@ def test_several_questions_are_answered_one_by_one_in_any_order() -> None:
         async with Engine(Asking()) as engine:
             handle = await suspended(engine, asks)
             assert [each.id for each in handle.questions] == ["title", "price"]
-            with pytest.raises(ReplyRefused, match=r"several questions.*'title', 'price'"):
+            with pytest.raises(
+                ReplyRefused, match=r"several questions.*'title' \('Which title\?'\), 'price'"
+            ):
                 await engine.reply(handle.id, 7)
             await engine.reply(handle.id, 7, question="price")
             assert handle.status == "suspended"

@@ -193,10 +193,11 @@ async def scenario(kind: WaitKind, engine: Engine) -> tuple[Handle, WaitReason]:
             handle = await engine.submit(parent)
             await asyncio.sleep(1)
             return handle, WaitReason("children")
-        case "reply":
-            handle = await engine.submit(Suspend("?", timeout=5.0))
+        case "reply" | "rest":
+            asks = Suspend("?", timeout=5.0) if kind == "reply" else Suspend(None, timeout=5.0, default=None)
+            handle = await engine.submit(asks)
             await asyncio.sleep(1)
-            return handle, WaitReason("reply", None, 5.0)
+            return handle, WaitReason(kind, None, 5.0)
 
 
 @pytest.mark.parametrize("kind", get_args(WaitKind))
@@ -210,7 +211,9 @@ def test_every_kind_of_wait_is_told_with_what_and_until_when(kind: WaitKind) -> 
             handle, expected = await scenario(kind, engine)
             assert expected.kind == kind
             assert seen(engine, handle) == expected
-            assert handle.status == {"children": "running", "reply": "suspended"}.get(kind, "waiting")
+            status = {"children": "running", "reply": "suspended", "rest": "suspended"}
+            assert handle.status == status.get(kind, "waiting")
+            handle.cancel()  # what rests would look again for ever
 
     VirtualClock().run(main)
 
