@@ -6,12 +6,11 @@ No adapter: it runs nothing, and people do not import it.
 from ._config import refuse_run_id as refuse_run_id, run_config as run_config
 from ._failures import classify as classify
 from ._limiter import EngineRateLimiter as EngineRateLimiter
-from ._streams import Chunks as Chunks, close_streams as close_streams
+from ._streams import close_streams as close_streams
 from ._waiting import cancelling as cancelling, output_from_thread as output_from_thread
 from ._watch import StreamWatch as StreamWatch, Watch as Watch, usage_of as usage_of
 
 __all__ = [
-    "Chunks",
     "EngineRateLimiter",
     "StreamWatch",
     "Watch",

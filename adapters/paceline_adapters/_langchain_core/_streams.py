@@ -1,41 +1,12 @@
-"""Handing the chunks of a stream on, and closing what an error left open."""
+"""Closing what an error left open."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator
-from typing import Any, cast, final
+from typing import Any, cast
 
-from paceline import JobContext
-
-__all__ = ["Chunks", "close_streams"]
-
-
-@final
-class Chunks:
-    """Emits chunks: at once, or, of a primer, when its model has begun to answer.
-
-    The first chunk releases the followers. What comes before the model's own says nothing of its prompt.
-    """
-
-    __slots__ = ("_ctx", "_held")
-
-    def __init__(self, ctx: JobContext, *, holding: bool) -> None:
-        self._ctx: JobContext = ctx
-        self._held: list[object] | None = [] if holding else None
-
-    def emit(self, chunk: object) -> None:
-        """Hand a chunk on, if it is not to be held back."""
-        if self._held is None:
-            self._ctx.emit(chunk)
-        else:
-            self._held.append(chunk)
-
-    def let_go(self) -> None:
-        """Emit what was held back, and hold nothing any more."""
-        held, self._held = self._held, None
-        for chunk in held or ():
-            self._ctx.emit(chunk)
+__all__ = ["close_streams"]
 
 
 async def close_streams(error: BaseException) -> None:

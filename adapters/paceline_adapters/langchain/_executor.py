@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import aclosing
 from typing import Any, cast, final
@@ -10,7 +11,6 @@ from langchain_core.runnables import Runnable, RunnableConfig
 
 from paceline import Cost, Failure, Job, JobContext
 from paceline_adapters._langchain_core import (
-    Chunks,
     StreamWatch,
     Watch,
     classify,
@@ -45,7 +45,7 @@ class RunnableExecutor:
 
     Chunks are streamed where they are of use (`ctx.streaming`), and add up to what `ainvoke` would give. The
     first token is the model's own. Where the chain shows a model, a primer's chunks that come before it (a
-    document passed through, say) are held back until then: emitting them would release the followers early.
+    document passed through, say) do not release the followers.
     Usage is told for each call of a model, cached tokens once, and not at all where LangChain's cache
     answered; models that leave usage off in streams are exchanged for copies that do not, as far as they
     can be seen in the chain (`stream_usage=False` keeps it off). What responses say of rate limits is told
@@ -121,15 +121,16 @@ class RunnableExecutor:
 
     async def _stream(self, job: Job, ctx: JobContext, watch: Watch, config: RunnableConfig) -> object:
         output = Output(self._latest)
-        chunks = Chunks(ctx, holding=job.role == "primer" and self._has_model)
+        # Of a primer's chunks only the model's own say that the prefix was read, and the watch tells of that.
+        opens, heard = job.role != "primer" or not self._has_model, False
         async with aclosing(cast("Any", self._prepared.astream(job.payload, config))) as stream:
             async for chunk in stream:
                 watch.stop_if_cancelled()
                 output.add(chunk)
-                if watch.spoke:
-                    chunks.let_go()
-                chunks.emit(chunk)
-        chunks.let_go()
+                ctx.emit(chunk, first_token=opens)
+                if watch.spoke and not heard:
+                    heard = True
+                    await asyncio.sleep(0)  # who listens hears of it before the rest is read
         return output.whole()
 
     def _configured(self, job: Job) -> RunnableConfig:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -11,14 +13,13 @@ from langgraph.types import Command, StateSnapshot
 from pydantic import ValidationError
 
 from paceline import Job, JobContext, Suspend
-from paceline_adapters._langchain_core import Chunks
 
 from ._config import graph_config, section
 from ._failures import CannotGoOn
 from ._graph import Graph
 from ._parts import Parts, output_of, text_of
 from ._questions import refusal_of, suspend
-from ._resuming import ASK, PAYLOAD, STANDS, Memory, memory_of, plan
+from ._resuming import ASK, DONE, PAYLOAD, STANDS, Memory, memory_of, plan
 from ._settings import Settings
 from ._threads import Thread, Threads, fork, print_of
 from ._watching import GraphStreamWatch, GraphWatch
@@ -28,6 +29,13 @@ __all__ = ["Attempt"]
 # Of LangGraph's internals; without it an answer that comes again is given to the next question of its node.
 # What is pending was looked at before, under the thread's lock: this is the second lock on that door.
 _STRICT = "__pregel_strict_resume"
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """There is nothing left to run: what the graph has come to."""
+
+    output: Any
 
 
 class Attempt:
@@ -70,6 +78,8 @@ class Attempt:
         given = await self._begin(thread, memory)
         if isinstance(given, Suspend):
             return given
+        if isinstance(given, _Finished):
+            return given.output
         if isinstance(given, Command):
             configurable[_STRICT] = True
         try:
@@ -83,6 +93,8 @@ class Attempt:
             return self._suspend(await self._graph.state(self._thread_id), refused)
         if self._watch.rests or self._graph.remote:
             return await self._rest(output)
+        if memory is not None:
+            self._ctx.checkpoint(None)  # should it be sent back from here, that is another run
         return output
 
     async def _rest(self, output: object) -> object:
@@ -94,7 +106,7 @@ class Attempt:
         return self._suspend(snapshot) if snapshot.next else output
 
     async def _begin(self, thread: Thread, memory: Memory | None) -> Any:
-        """What to run the graph with; a `Suspend` if what it waits for is not there yet."""
+        """What to run the graph with; or a `Suspend`, if what it waits for is not there yet, or its end."""
         job = self._job
         first = self._ctx.attempt == 1 and memory is None
         configurable: dict[str, Any] = self._config.get("configurable") or {}
@@ -115,6 +127,8 @@ class Attempt:
         known = not first and job.state != STANDS
         stops = self._graph.breakpoints
         given = plan(job, snapshot, memory, mark=mark, known=known, breakpoints=stops)
+        if given is DONE:
+            return _Finished(output_of(snapshot.values, self._graph.outputs))
         return self._suspend(snapshot) if given is ASK else given
 
     async def _fork(self, thread: Thread) -> None:
@@ -138,8 +152,7 @@ class Attempt:
 
     async def _stream(self, given: Any, arguments: Mapping[str, Any]) -> Any:
         modes, watch = self._settings.modes, self._watch
-        chunks = Chunks(self._ctx, holding=self._job.role == "primer")
-        parts = Parts(chunks, modes)
+        parts, heard = Parts(self._ctx, modes, opens=self._job.role != "primer"), False
         stream = self._graph.runnable.astream(
             given,
             self._config,
@@ -151,7 +164,8 @@ class Attempt:
             async for part in stream:
                 watch.stop_if_cancelled()
                 # Of models on a server nothing is heard but what they write.
-                spoke = watch.spoke or (self._graph.remote and text_of(part) != "")
-                parts.take(part, spoke=spoke)
-        chunks.let_go()
+                parts.take(part, speaks=self._graph.remote and text_of(part) != "")
+                if watch.spoke and not heard:
+                    heard = True
+                    await asyncio.sleep(0)  # who listens hears of it before the rest is read
         return output_of(parts.value, self._graph.outputs)

@@ -71,7 +71,7 @@ class GraphExecutor:
 
     **Streams.** Chunks are LangGraph's own stream parts, `{"type", "ns", "data"}`, of the modes in
     `stream_mode`; `text_of` takes a model's text out of them, and `subgraphs=True` streams those of subgraphs
-    as well. Of a primer they are held back until a model has begun to answer. Usage, first token and what
+    as well. A primer's release its followers once a model has begun to answer. Usage, first token and what
     responses say of rate limits are told as by `RunnableExecutor`.
 
     **Ends.** Cancelling reaches the nodes; those that are plain functions run on in their threads. With

@@ -8,7 +8,7 @@ from typing import Any, cast
 from langchain_core.messages import AIMessage
 from langgraph.types import StreamMode
 
-from paceline_adapters._langchain_core import Chunks
+from paceline import JobContext
 
 __all__ = ["Parts", "output_of", "text_of"]
 
@@ -37,21 +37,21 @@ def text_of(chunk: object) -> str:
 class Parts:
     """Hands the parts of one stream on, and keeps what the output is made of."""
 
-    def __init__(self, chunks: Chunks, modes: Sequence[StreamMode]) -> None:
-        self._chunks: Chunks = chunks
+    def __init__(self, ctx: JobContext, modes: Sequence[StreamMode], *, opens: bool) -> None:
+        self._ctx: JobContext = ctx
+        self._opens: bool = opens
+        """Whether any part counts as the first token; of a primer only its model's, and the watch tells."""
         self._modes: Sequence[StreamMode] = modes
         self.value: Any = None
         """The graph's values, as of its last step."""
 
-    def take(self, part: Mapping[str, Any], *, spoke: bool) -> None:
-        """Take the next part; `spoke`: whether a model has begun to answer."""
-        if spoke:
-            self._chunks.let_go()
+    def take(self, part: Mapping[str, Any], *, speaks: bool) -> None:
+        """Take the next part; `speaks`: whether it is known to be what a model wrote."""
         kind: str = part["type"]
         if kind == "values" and not part["ns"]:
             self.value = part["data"]
         if kind in self._modes:
-            self._chunks.emit(part)
+            self._ctx.emit(part, first_token=self._opens or speaks)
 
 
 def output_of(value: Any, channels: str | Sequence[str] | None) -> Any:

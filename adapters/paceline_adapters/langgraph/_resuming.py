@@ -15,6 +15,7 @@ from ._failures import CannotGoOn
 __all__ = [
     "ASK",
     "BREAKPOINT",
+    "DONE",
     "PAYLOAD",
     "STANDS",
     "Breakpoints",
@@ -32,6 +33,9 @@ STANDS: Final = {"stands": True}
 
 ASK: Final[Any] = object()
 """Instead of an input: do not run the graph, what it waits for is not there yet."""
+
+DONE: Final[Any] = object()
+"""Instead of an input: an earlier attempt has come to the end, and was cut short before it could say so."""
 
 BREAKPOINT: Final = "breakpoint"
 """The id of the question that a graph without a question of its own asks."""
@@ -94,7 +98,7 @@ def plan(
     known: bool,
     breakpoints: Breakpoints,
 ) -> Any:
-    """What to run the graph with: an input, a `Command`, None to go on where it stopped; or `ASK`.
+    """What to run the graph with: an input, a `Command`, None to go on where it stopped; or `ASK`, or `DONE`.
 
     `mark` is the payload's fingerprint; `known` says that an earlier attempt saw why the graph stopped.
 
@@ -102,6 +106,8 @@ def plan(
         CannotGoOn: if another job has moved the thread on, or a breakpoint's question was answered by no.
     """
     _refuse_moved(job, snapshot, memory)
+    if memory is not None and not snapshot.next:
+        return DONE
     if not snapshot.next or not _is_its_own(job, snapshot, memory, mark):
         return job.payload
     pending = {each.id for each in snapshot.interrupts}
@@ -127,14 +133,20 @@ def _is_its_own(job: Job, snapshot: StateSnapshot, memory: Memory | None, mark: 
 
 
 def _refuse_moved(job: Job, snapshot: StateSnapshot, memory: Memory | None) -> None:
-    """The answer to a question that is no longer the thread's must not reach the graph."""
+    """The answer to a question that is no longer the thread's must not reach the graph.
+
+    Somebody may have changed the graph's state by hand meanwhile, but not have gone on to its end.
+    """
     writer: object = (snapshot.metadata or {}).get("paceline.job.id")
-    if memory is None or checkpoint_of(snapshot) == memory.checkpoint or writer in (None, job.id):
+    if memory is None or checkpoint_of(snapshot) == memory.checkpoint or writer == job.id:
         return
+    if writer is None and snapshot.next:
+        return
+    somebody = "somebody else" if writer is None else f"job {writer}"
     raise CannotGoOn(
-        f"job {job.name!r}: while it waited for its answer, job {writer} has gone on in its thread "
-        f"{memory.thread_id!r}: what was asked is no longer open there; submit it again. An engine with "
-        "lock_held_while_suspended=True (the default) does not let this happen"
+        f"job {job.name!r}: while it waited for its answer, {somebody} has gone on in its thread "
+        f"{memory.thread_id!r}: what was asked is no longer open there; submit it again. Between jobs of an "
+        "engine lock_held_while_suspended=True (the default) does not let this happen"
     )
 
 

@@ -92,7 +92,7 @@ class _Heard:
         whole = state.current_completion_snapshot
         whole.usage = self.usage
         # Where neither reason nor usage came, the connection was closed in the middle, however politely.
-        ended = any(choice.finish_reason is not None for choice in whole.choices)
+        ended = any(choice.get("finish_reason") for chunk in self._chunks for choice in chunk["choices"])
         if not ended and self._usage is None:
             raise AnswerFailed("the stream ended before the answer did", None, whole)
         return whole

@@ -30,8 +30,8 @@ from paceline import (
     Usage,
     parse_rate_limits,
 )
-from paceline_adapters.langchain import RunnableExecutor
 from paceline_adapters._langchain_core import usage_of
+from paceline_adapters.langchain import RunnableExecutor
 from paceline_integrations.simulator import Simulator
 
 T = TypeVar("T")

@@ -10,10 +10,10 @@ from typing import Annotated, Any, TypedDict
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
-from langgraph.types import interrupt
+from langgraph.types import Command, interrupt
 from pydantic import BaseModel, field_validator
 
-from paceline import AnswerTimeout, Engine, JobFailed, ReplyRefused, RetryPolicy, UnknownName
+from paceline import AnswerTimeout, Engine, Job, JobContext, JobFailed, ReplyRefused, RetryPolicy, UnknownName
 from paceline.testing import VirtualClock
 from paceline_adapters.langgraph import CannotGoOn, GraphExecutor
 
@@ -355,3 +355,52 @@ def test_a_question_that_nobody_answers_in_time_fails_the_job(nodes: Nodes) -> N
             return None if error is None else error.exception
 
     assert isinstance(VirtualClock().run(main), AnswerTimeout)
+
+
+async def test_a_primer_that_asks_before_any_model_has_answered_releases_nobody(nodes: Nodes) -> None:
+    executor = chain(("a", nodes.plain("a")), ("b", nodes.asks("b")))
+    async with Engine(executor) as engine:
+        group = await engine.submit_group("g", primer={"log": []}, followers=[{"log": []}])
+        results = await group.results()
+        assert [result.status for result in results] == ["suspended", "waiting"]
+        await engine.reply(results[0].id, "yes")
+        results = await group.results()
+        assert [result.status for result in results] == ["succeeded", "suspended"]
+        await engine.reply(results[1].id, "yes")
+        assert {result.status for result in await group.results()} == {"succeeded"}
+
+
+async def test_an_answer_to_what_somebody_has_finished_elsewhere_runs_nothing_twice(
+    nodes: Nodes,
+) -> None:
+    executor = chain(("a", nodes.asks("a")), ("pays", nodes.plain("pays")))
+    async with Engine(executor, retry=RetryPolicy(3, base=0)) as engine:
+        handle = await engine.submit({"log": []})
+        await handle.wait()
+        elsewhere: Any = {"configurable": {"thread_id": handle.id}}
+        await executor.graph.ainvoke(Command(resume="by hand"), elsewhere)
+        await engine.reply(handle.id, "too late")
+        with pytest.raises(JobFailed, match="no longer open") as caught:
+            await handle
+    assert isinstance(caught.value.__cause__, CannotGoOn)
+    assert nodes.ran == ["a=by hand", "pays"]
+
+
+async def test_an_attempt_that_came_to_the_end_after_an_answer_is_not_run_again(nodes: Nodes) -> None:
+    """It had a checkpoint at its end, and was cut short before it could say so."""
+    executor = chain(("a", nodes.asks("a")), ("pays", nodes.plain("pays")))
+
+    class CutShort:
+        async def around(self, job: Job, ctx: JobContext, call_next: Any) -> object:
+            output = await call_next()
+            if ctx.attempt == 2:
+                ctx.checkpoint(job.state)  # as if the attempt had not come to clear it
+                raise ConnectionError
+            return output
+
+    async with Engine(executor, retry=RetryPolicy(3, base=0), middleware=[CutShort()]) as engine:
+        handle = await engine.submit({"log": []})
+        await handle.wait()
+        await engine.reply(handle.id, "yes")
+        assert (await handle)["log"] == ["yes", "pays"]
+    assert nodes.ran == ["a=yes", "pays"]
