@@ -68,6 +68,8 @@ class Handle:
     def stream(self) -> Stream:
         """Listen to what the job emits from now on; the iteration ends when the job ends or is suspended.
 
+        Frameworks decide as an attempt begins whether to stream: submit with `stream=True`, or listen before.
+
         Buffers 1,024 chunks; beyond that text is joined, and other chunks are replaced by one `StreamLagged`.
 
         Raises:
