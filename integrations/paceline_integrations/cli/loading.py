@@ -31,7 +31,7 @@ def load_executor(spec: str) -> Executor:
         raise CommandError(f"{place}: {path} is a class: name an object of it")
     try:
         executor = as_executor(found)
-    except (PacelineError, ImportError, TypeError, ValueError) as error:  # what adapters refuse, with the remedy
+    except (PacelineError, ImportError, TypeError, ValueError) as error:  # each says what to do
         raise CommandError(f"{place}: {error}") from error
     if executor is not found and inspect.isroutine(found):
         _check_signature(place, found)
