@@ -143,9 +143,15 @@ def test_what_an_adapter_declines_goes_to_the_next_or_is_taken_for_what_it_is(
     class Sub(functools.partial[Any]):
         """Of the framework, but nothing that its adapter runs."""
 
-    entry_points["functools"] = SimpleNamespace(load=lambda: lambda _found: None)
+    def declines(_found: object) -> None:
+        return None
+
+    def takes(_found: object) -> Executor:
+        return EchoExecutor()
+
+    entry_points["functools"] = SimpleNamespace(load=lambda: declines)
     assert not isinstance(as_executor(Sub(double)), EchoExecutor)
-    entry_points["builtins"] = SimpleNamespace(load=lambda: lambda _found: EchoExecutor())
+    entry_points["builtins"] = SimpleNamespace(load=lambda: takes)
     assert isinstance(as_executor(Sub(double)), EchoExecutor)
 
 
