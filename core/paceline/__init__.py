@@ -38,7 +38,11 @@ from ._errors import (
 from ._executor import Executor as Executor, ExecutorLike as ExecutorLike, as_executor as as_executor
 from ._groups import Group as Group, OpenGroup as OpenGroup
 from ._handles import Handle as Handle
-from ._http import classify_error as classify_error, classify_http as classify_http
+from ._http import (
+    MISTAKES as MISTAKES,
+    classify_error as classify_error,
+    classify_http as classify_http,
+)
 from ._job import (
     NO_DEFAULT as NO_DEFAULT,
     Attempt as Attempt,
@@ -61,6 +65,14 @@ from ._limits import (
 )
 from ._middleware import CallNext as CallNext, Middleware as Middleware, Scope as Scope
 from ._options import GroupOptions as GroupOptions, JobOptions as JobOptions, SubmitOptions as SubmitOptions
+from ._output_errors import (
+    OutputError as OutputError,
+    OutputFailed as OutputFailed,
+    OutputIncomplete as OutputIncomplete,
+    OutputInvalid as OutputInvalid,
+    OutputRefused as OutputRefused,
+    ToolsCalled as ToolsCalled,
+)
 from ._policies import GroupPolicy as GroupPolicy, Lane as Lane, RetryPolicy as RetryPolicy
 from ._rate_limits import (
     LimitKind as LimitKind,
@@ -132,6 +144,7 @@ if TYPE_CHECKING:
     from ._span import Span as Span
 
 __all__ = [
+    "MISTAKES",
     "NO_DEFAULT",
     "STATUS_MARKS",
     "AbandonedAttempt",
@@ -208,6 +221,11 @@ __all__ = [
     "OnFailure",
     "OnSuspended",
     "OpenGroup",
+    "OutputError",
+    "OutputFailed",
+    "OutputIncomplete",
+    "OutputInvalid",
+    "OutputRefused",
     "PacelineError",
     "Plan",
     "PrefixCache",
@@ -244,6 +262,7 @@ __all__ = [
     "TaskOptions",
     "TaskReport",
     "TimeLimitExceeded",
+    "ToolsCalled",
     "UnknownName",
     "Usage",
     "WaitReason",

@@ -24,6 +24,7 @@ PacelineError
  ├── StreamRestarted            the job is tried again after it had streamed
  ├── NoAdapter                  nothing here can run that object (also a TypeError)
  ├── BuildError                 a graph that cannot run as it is written
+ ├── OutputError                a model's answer is not what was asked for: see `_output_errors`
  ├── InputError                 a task's input cannot be made of what came before it
  └── RunAgain                   not an error: middleware raises it to send a job back
 """

@@ -6,10 +6,22 @@ import math
 from collections.abc import Mapping
 from typing import Any, cast
 
+from ._output_errors import OutputError, OutputFailed, OutputInvalid
 from ._rate_limits import fold, parse_rate_limits, seconds_until
 from ._usage import Failure
 
-__all__ = ["classify_error", "classify_http"]
+__all__ = ["MISTAKES", "classify_error", "classify_http"]
+
+MISTAKES: tuple[type[Exception], ...] = (
+    ArithmeticError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    TypeError,
+    ValueError,
+)
+"""What code raises by a mistake in itself or in its input: another attempt makes it again."""
 
 _RETRYABLE = frozenset({408, 409, 429})
 # A spent quota comes as 429 and stays spent: waiting a second does not help.
@@ -39,16 +51,27 @@ _BROKEN = frozenset(
 def classify_error(error: BaseException, *, now: float | None = None) -> Failure | None:
     """Say what the error of an HTTP client means, whichever client it is; None if it is nobody's.
 
-    It is read by its shape: `status_code`, `response.headers` and `code`, as openai, anthropic and gigachat
-    name them; and by the names of its classes where the request broke before there was a status. An error
-    with a code and no status was told inside a stream that had begun well. `now` is as for `classify_http`.
+    It is read by its shape: `status_code`, `response.headers` and `code`, as openai, anthropic and
+    gigachat name them; and by the names of its classes where the request broke before there was a status.
+    An error with a code and no status was told inside a stream that had begun well. An `OutputError` is
+    read too. `now` is as for `classify_http`.
     """
     status = getattr(error, "status_code", None)
     if isinstance(status, int) and status >= 400:
         return classify_http(status, _headers(error), code=_code(error), now=now)
+    if isinstance(error, OutputError):
+        return _of_output(error)
     if not isinstance(error, ConnectionError | TimeoutError) and not _BROKEN & _names(error):
         return None
     return classify_http(None, code=_code(error))
+
+
+def _of_output(error: OutputError) -> Failure:
+    if isinstance(error, OutputInvalid):
+        return Failure(True)
+    if isinstance(error, OutputFailed):
+        return classify_http(None, code=error.code)
+    return Failure(False, fault="request")
 
 
 def _status_of(code: str) -> int:

@@ -7,12 +7,10 @@ from collections.abc import Iterator
 
 from langchain_core.exceptions import OutputParserException
 
-from paceline import Failure, JobError, classify_error
+from paceline import MISTAKES, Failure, JobError, classify_error
 
 __all__ = ["classify"]
 
-# A mistake in the chain or its input: another attempt makes it again.
-_MISTAKES = (ArithmeticError, AttributeError, ImportError, LookupError, NameError, TypeError, ValueError)
 _PARSERS = ("langchain_core.output_parsers", "langchain_classic.output_parsers", "langchain.output_parsers")
 
 
@@ -29,7 +27,7 @@ def classify(error: BaseException) -> Failure:
         return Failure(True)
     if isinstance(error, JobError) and isinstance(error.__cause__, Exception):
         return classify(error.__cause__)
-    if isinstance(error, _MISTAKES) or getattr(error, "is_retryable", None) is False:
+    if isinstance(error, MISTAKES) or getattr(error, "is_retryable", None) is False:
         return Failure(False, fault="request")
     return Failure(True)
 

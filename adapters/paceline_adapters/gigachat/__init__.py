@@ -12,36 +12,14 @@ try:
 except ImportError as _error:
     raise ImportError('the GigaChat adapter needs an extra: pip install "paceline[gigachat]"') from _error
 
-from ._errors import (
-    AnswerError as AnswerError,
-    AnswerFailed as AnswerFailed,
-    AnswerIncomplete as AnswerIncomplete,
-    AnswerInvalid as AnswerInvalid,
-    AnswerRefused as AnswerRefused,
-    ToolsCalled as ToolsCalled,
-)
 from ._executor import GigaChatExecutor as GigaChatExecutor, adapt as adapt
 
 del _gigachat
 
 __all__ = [
-    "AnswerError",
-    "AnswerFailed",
-    "AnswerIncomplete",
-    "AnswerInvalid",
-    "AnswerRefused",
     "GigaChatExecutor",
-    "ToolsCalled",
     "adapt",
 ]
 
-for _public in (
-    AnswerError,
-    AnswerFailed,
-    AnswerIncomplete,
-    AnswerInvalid,
-    AnswerRefused,
-    GigaChatExecutor,
-    ToolsCalled,
-):
+for _public in (GigaChatExecutor,):
     _public.__module__ = __name__

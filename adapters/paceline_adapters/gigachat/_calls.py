@@ -25,7 +25,7 @@ class Heard(Protocol):
         """Take in the next chunk; the text that it adds to the answer.
 
         Raises:
-            AnswerFailed: if it says that the work broke off.
+            OutputFailed: if it says that the work broke off.
         """
         ...
 
@@ -37,7 +37,7 @@ class Heard(Protocol):
         """The client's response, as it would have come without streaming.
 
         Raises:
-            AnswerFailed: if nothing of an answer came.
+            OutputFailed: if nothing of an answer came.
         """
         ...
 
@@ -65,7 +65,7 @@ class Form(Protocol):
         """The text of a response.
 
         Raises:
-            AnswerError: if there is none, or not all.
+            OutputError: if there is none, or not all.
         """
         ...
 

@@ -8,11 +8,11 @@ from typing import Any, Self, final
 from gigachat import GigaChatAsyncClient
 from pydantic import BaseModel, ValidationError
 
-from paceline import Cost, Failure, Job, JobContext, rough_tokens
+from paceline import Cost, Failure, Job, JobContext, OutputInvalid, rough_tokens
 
 from ._calls import Form, received, streamed
 from ._clients import Clients
-from ._errors import AnswerInvalid, classify
+from ._errors import classify
 from ._requests import Contract, Output, Request, check_options, merged
 from ._sessions import session_of
 from ._v1 import FirstContract
@@ -42,7 +42,7 @@ class GigaChatExecutor:
     given here as `options`. `instructions` become a system message before all others. The job's output is the
     text; with a pydantic model as `response_format` an object of it; with `output="response"` the client's
     own object, with whatever early end it tells of. Otherwise an answer that was cut off or filtered, and the
-    call of a function without any text, are errors (`AnswerError`); one that does not fit the model is worth
+    call of a function without any text, are errors (`OutputError`); one that does not fit the model is worth
     another attempt.
 
     `contract` is which form of the API is used: "v1" (`achat(...)` of the client) or "v2"
@@ -123,7 +123,7 @@ class GigaChatExecutor:
         """Make the call once.
 
         Raises:
-            AnswerError: if the provider answered, but not with what was asked for.
+            OutputError: if the provider answered, but not with what was asked for.
             TypeError, ValueError: if the payload makes no request.
             gigachat.GigaChatException, httpx.TransportError: as the client raises them.
         """
@@ -166,11 +166,11 @@ def _shaped(request: Request, text: str, response: object) -> object:
     """The text, or the object that it stands for.
 
     Raises:
-        AnswerInvalid: if it stands for none.
+        OutputInvalid: if it stands for none.
     """
     if request.output == "text" or request.format is None:
         return text
     try:
         return request.format.model_validate_json(text)
     except ValidationError as error:
-        raise AnswerInvalid(text, request.format.__name__, response) from error
+        raise OutputInvalid(text, request.format.__name__, response) from error

@@ -8,9 +8,7 @@ from typing import Any, cast
 from gigachat import GigaChatAsyncClient
 from gigachat.models import Chat, ChatCompletion, ChatCompletionChunk, Choices, Messages
 
-from paceline import Usage
-
-from ._errors import AnswerFailed, AnswerIncomplete, AnswerRefused, ToolsCalled
+from paceline import OutputFailed, OutputIncomplete, OutputRefused, ToolsCalled, Usage
 
 __all__ = ["FirstContract"]
 
@@ -47,18 +45,18 @@ class FirstContract:
         """The text of the first choice.
 
         Raises:
-            AnswerError: if there is none, or not all.
+            OutputError: if there is none, or not all.
         """
         if not response.choices:
-            raise AnswerFailed("the completion has no choices", None, response)
+            raise OutputFailed("the completion has no choices", None, response)
         choice = response.choices[0]
         message, text = choice.message, choice.message.content
         if choice.finish_reason == "blacklist":
-            raise AnswerRefused(text, response)
+            raise OutputRefused(text, response)
         if choice.finish_reason == "length":
-            raise AnswerIncomplete("length", text, response)
+            raise OutputIncomplete("length", text, response)
         if choice.finish_reason == "error":
-            raise AnswerFailed(text or "it does not say why", None, response)
+            raise OutputFailed(text or "it does not say why", None, response)
         if not text and message.function_call is not None:
             raise ToolsCalled((message.function_call.name,), response)
         return text
@@ -95,11 +93,11 @@ class FirstHeard:
         """The completion, as it would have come without streaming; its usage is None if none came.
 
         Raises:
-            AnswerFailed: if nothing of an answer came.
+            OutputFailed: if nothing of an answer came.
         """
         last = self._last
         if last is None or not self._choices:
-            raise AnswerFailed("the stream ended before there was an answer")
+            raise OutputFailed("the stream ended before there was an answer")
         return ChatCompletion.model_construct(
             choices=[one.whole(index) for index, one in sorted(self._choices.items())],
             created=last.created,

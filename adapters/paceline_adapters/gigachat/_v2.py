@@ -9,9 +9,7 @@ from gigachat import GigaChatAsyncClient
 from gigachat.models import ChatCompletionRequest, ChatCompletionResponse
 from gigachat.models.chat_completions import ChatCompletionChunk
 
-from paceline import Usage
-
-from ._errors import AnswerFailed, AnswerIncomplete, AnswerRefused, ToolsCalled
+from paceline import OutputFailed, OutputIncomplete, OutputRefused, ToolsCalled, Usage
 
 __all__ = ["PrimaryContract"]
 
@@ -48,16 +46,16 @@ class PrimaryContract:
         """The text of what the assistant says.
 
         Raises:
-            AnswerError: if there is none, or not all.
+            OutputError: if there is none, or not all.
         """
         text = "".join(part.text or "" for part in _parts(response.messages))
         reasons = {response.finish_reason, *(message.finish_reason for message in response.messages)}
         if reasons & {"blacklist", "content_filter"}:
-            raise AnswerRefused(text, response)
+            raise OutputRefused(text, response)
         if "length" in reasons:
-            raise AnswerIncomplete("length", text, response)
+            raise OutputIncomplete("length", text, response)
         if "error" in reasons:
-            raise AnswerFailed(text or "it does not say why", None, response)
+            raise OutputFailed(text or "it does not say why", None, response)
         called = _called(response.messages)
         if not text and called is not None:
             raise ToolsCalled((called,), response)
@@ -77,12 +75,12 @@ class PrimaryHeard:
         """Take in the next chunk; the text that it adds to what the assistant says.
 
         Raises:
-            AnswerFailed: if it says that the work broke off.
+            OutputFailed: if it says that the work broke off.
         """
         if chunk.event == "error":
             told: dict[str, Any] = chunk.model_extra or {}
             status = told.get("status")
-            raise AnswerFailed(
+            raise OutputFailed(
                 str(told.get("message") or "it does not say why"), None if status is None else str(status)
             )
         for name in chunk.model_fields_set - {"event", "messages"}:
@@ -102,10 +100,10 @@ class PrimaryHeard:
         """The response, as it would have come without streaming.
 
         Raises:
-            AnswerFailed: if nothing of an answer came.
+            OutputFailed: if nothing of an answer came.
         """
         if not self._messages:
-            raise AnswerFailed("the stream ended before there was an answer")
+            raise OutputFailed("the stream ended before there was an answer")
         return ChatCompletionResponse.model_validate({**self._fields, "messages": self._messages})
 
     def _add(self, message: dict[str, Any]) -> None:

@@ -13,41 +13,21 @@ except ImportError as _error:
 
 from ._chat import ChatExecutor as ChatExecutor
 from ._clients import adapt as adapt
-from ._errors import (
-    AnswerError as AnswerError,
-    AnswerFailed as AnswerFailed,
-    AnswerIncomplete as AnswerIncomplete,
-    AnswerInvalid as AnswerInvalid,
-    AnswerRefused as AnswerRefused,
-    ToolsCalled as ToolsCalled,
-)
 from ._options import ChatOptions as ChatOptions, ResponseOptions as ResponseOptions
 from ._responses import ResponsesExecutor as ResponsesExecutor
 
 del _openai
 
 __all__ = [
-    "AnswerError",
-    "AnswerFailed",
-    "AnswerIncomplete",
-    "AnswerInvalid",
-    "AnswerRefused",
     "ChatExecutor",
     "ChatOptions",
     "ResponseOptions",
     "ResponsesExecutor",
-    "ToolsCalled",
     "adapt",
 ]
 
 for _public in (
-    AnswerError,
-    AnswerFailed,
-    AnswerIncomplete,
-    AnswerInvalid,
-    AnswerRefused,
     ChatExecutor,
     ResponsesExecutor,
-    ToolsCalled,
 ):
     _public.__module__ = __name__

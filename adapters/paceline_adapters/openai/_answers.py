@@ -8,9 +8,8 @@ from typing import Any, cast
 from openai import pydantic_function_tool
 from pydantic import BaseModel, ValidationError
 
-from paceline import Usage
+from paceline import OutputInvalid, Usage
 
-from ._errors import AnswerInvalid
 from ._requests import Request
 
 __all__ = ["schema_of", "shaped", "used"]
@@ -28,7 +27,7 @@ def shaped(request: Request, text: str, response: object) -> object:
     """The text, or the object that it stands for.
 
     Raises:
-        AnswerInvalid: if it stands for none.
+        OutputInvalid: if it stands for none.
     """
     if request.output == "text":
         return text
@@ -37,7 +36,7 @@ def shaped(request: Request, text: str, response: object) -> object:
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
-        raise AnswerInvalid(text, model.__name__, response) from error
+        raise OutputInvalid(text, model.__name__, response) from error
 
 
 def used(usage: object, model: str, answered_by: object = None) -> Usage:

@@ -41,7 +41,7 @@ class ChatExecutor(ClientExecutor):
     `config`, which is such a mapping too, and over what is given here. `instructions` become a system message
     before all others. The job's output is the text; with a pydantic model as `response_format` an object of
     it; with `output="response"` the client's own object, with whatever refusal or early end it tells of.
-    Otherwise a refusal, an answer cut off, and calls of tools without any text are errors (`AnswerError`); an
+    Otherwise a refusal, an answer cut off, and calls of tools without any text are errors (`OutputError`); an
     answer that does not fit the model is one that is worth another attempt.
 
     Text is streamed where chunks are of use (`ctx.streaming`; `stream=` says it for all). Usage is asked for
@@ -81,7 +81,7 @@ class ChatExecutor(ClientExecutor):
         """Make the call once.
 
         Raises:
-            AnswerError: if the provider answered, but not with what was asked for.
+            OutputError: if the provider answered, but not with what was asked for.
             TypeError, ValueError: if the payload makes no request.
             openai.OpenAIError: as the client raises it.
         """

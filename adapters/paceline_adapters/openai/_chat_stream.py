@@ -9,10 +9,9 @@ from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from paceline import JobContext
+from paceline import JobContext, OutputFailed, OutputIncomplete, OutputRefused, ToolsCalled
 
 from ._answers import used
-from ._errors import AnswerFailed, AnswerIncomplete, AnswerRefused, ToolsCalled
 from ._requests import Request
 from ._wire import follow
 
@@ -81,11 +80,11 @@ class _Heard:
         """The whole of it.
 
         Raises:
-            AnswerFailed: if nothing of an answer came, or not its end.
+            OutputFailed: if nothing of an answer came, or not its end.
         """
         self._settle()
         if not self._chunks:
-            raise AnswerFailed("the stream ended before there was an answer")
+            raise OutputFailed("the stream ended before there was an answer")
         state: ChatCompletionStreamState[None] = ChatCompletionStreamState()
         for chunk in self._chunks:
             state.handle_chunk(ChatCompletionChunk.construct(None, **chunk))
@@ -94,7 +93,7 @@ class _Heard:
         # Where neither reason nor usage came, the connection was closed in the middle, however politely.
         ended = any(choice.get("finish_reason") for chunk in self._chunks for choice in chunk["choices"])
         if not ended and self._usage is None:
-            raise AnswerFailed("the stream ended before the answer did", None, whole)
+            raise OutputFailed("the stream ended before the answer did", None, whole)
         return whole
 
     def _begin(self, choice: dict[str, Any]) -> None:
@@ -139,18 +138,18 @@ def answer_text(completion: ChatCompletion) -> str:
     """The text of a completion.
 
     Raises:
-        AnswerFailed, AnswerRefused, AnswerIncomplete, ToolsCalled: if there is none, or not all.
+        OutputFailed, OutputRefused, OutputIncomplete, ToolsCalled: if there is none, or not all.
     """
     choices = cast("list[Any] | None", completion.choices)
     if not choices:
-        raise AnswerFailed("the completion has no choices", None, completion)
+        raise OutputFailed("the completion has no choices", None, completion)
     choice = choices[0]
     message = choice.message
     text = str(message.content or "")
     if message.refusal:
-        raise AnswerRefused(str(message.refusal), completion)
+        raise OutputRefused(str(message.refusal), completion)
     if choice.finish_reason in ("length", "content_filter"):
-        raise AnswerIncomplete(choice.finish_reason, text, completion)
+        raise OutputIncomplete(choice.finish_reason, text, completion)
     if not text and (calls := _calls(message)):
         raise ToolsCalled(calls, completion)
     return text

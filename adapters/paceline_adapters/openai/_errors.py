@@ -1,12 +1,4 @@
-"""Answers that are none, and what an error means for its job.
-
-AnswerError                     the provider answered, but not with what was asked for
- ├── AnswerRefused              the model declined
- ├── AnswerIncomplete           it ended early: too long, or stopped by a filter
- ├── AnswerInvalid              it does not fit the format that was asked for
- ├── AnswerFailed               the provider says, in an answer that began well, that it failed
- └── ToolsCalled                there is no text, but calls of tools
-"""
+"""What an error of the client means for its job."""
 
 from __future__ import annotations
 
@@ -15,95 +7,9 @@ import time
 
 import openai
 
-from paceline import Failure, PacelineError, classify_error, classify_http
+from paceline import MISTAKES, Failure, classify_error
 
-__all__ = [
-    "AnswerError",
-    "AnswerFailed",
-    "AnswerIncomplete",
-    "AnswerInvalid",
-    "AnswerRefused",
-    "ToolsCalled",
-    "classify",
-]
-
-# A mistake in the payload or in the settings (no API key, say): another attempt makes it again.
-_MISTAKES = (
-    openai.OpenAIError,
-    ArithmeticError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    NameError,
-    TypeError,
-    ValueError,
-)
-
-
-class AnswerError(PacelineError):
-    """Base of what is wrong with an answer; `response` is the client's object, where there is a whole one."""
-
-    def __init__(self, message: str, response: object = None) -> None:
-        super().__init__(message)
-        self.response: object = response
-
-
-class AnswerRefused(AnswerError):
-    """Raised when the model declined to answer; `refusal` is what it said. Not tried again."""
-
-    def __init__(self, refusal: str, response: object = None) -> None:
-        super().__init__(f"the model refused: {refusal}", response)
-        self.refusal: str = refusal
-
-
-class AnswerIncomplete(AnswerError):
-    """Raised when an answer ended early; `text` is what there was of it. Not tried again.
-
-    `reason` is the provider's word: "max_output_tokens" or "length" (allow it more), "content_filter".
-    """
-
-    def __init__(self, reason: str, text: str, response: object = None) -> None:
-        super().__init__(
-            f"the answer ended after {len(text)} characters, because of {reason!r}; error.text has them, and "
-            "output='response' takes such answers for good",
-            response,
-        )
-        self.reason: str = reason
-        self.text: str = text
-
-
-class AnswerInvalid(AnswerError):
-    """Raised when an answer does not fit the format that was asked for; `text` is the answer. Tried again.
-
-    What pydantic has to say of it is the `__cause__`.
-    """
-
-    def __init__(self, text: str, wanted: str, response: object = None) -> None:
-        super().__init__(f"the answer is no {wanted}: {text[:200]!r}", response)
-        self.text: str = text
-
-
-class AnswerFailed(AnswerError):
-    """Raised when the provider says, in a response that began well, that it failed.
-
-    `code` is the provider's; it decides whether the job is tried again.
-    """
-
-    def __init__(self, message: str, code: str | None = None, response: object = None) -> None:
-        super().__init__(f"the provider failed: {message}" + (f" ({code})" if code else ""), response)
-        self.code: str | None = code
-
-
-class ToolsCalled(AnswerError):
-    """Raised when text was wanted and the model called tools instead; `names` are theirs. Not tried again."""
-
-    def __init__(self, names: tuple[str, ...], response: object = None) -> None:
-        super().__init__(
-            f"the model gave no text but called {', '.join(names)}; output='response' hands such answers "
-            "out, and an agent (paceline_adapters.openai_agents) runs the tools",
-            response,
-        )
-        self.names: tuple[str, ...] = names
+__all__ = ["classify"]
 
 
 def classify(error: Exception) -> Failure:
@@ -111,8 +17,6 @@ def classify(error: Exception) -> Failure:
 
     What is not known is retryable; mistakes in payloads and settings are not.
     """
-    if isinstance(error, AnswerError):
-        return _of_answer(error)
     if isinstance(error, openai.LengthFinishReasonError | openai.ContentFilterFinishReasonError):
         return Failure(False, fault="request")
     if isinstance(error, openai.APIResponseValidationError | json.JSONDecodeError | UnicodeDecodeError):
@@ -120,14 +24,6 @@ def classify(error: Exception) -> Failure:
     known = classify_error(error, now=time.time())
     if known is not None:
         return known
-    if isinstance(error, _MISTAKES):
+    if isinstance(error, (openai.OpenAIError, *MISTAKES)):
         return Failure(False, fault="request")
     return Failure(True)
-
-
-def _of_answer(error: AnswerError) -> Failure:
-    if isinstance(error, AnswerInvalid):
-        return Failure(True)
-    if not isinstance(error, AnswerFailed):
-        return Failure(False, fault="request")
-    return classify_http(None, code=error.code)  # told in a stream that had begun as 200

@@ -7,10 +7,9 @@ from typing import Any
 from openai import AsyncOpenAI
 from openai.types.responses import Response
 
-from paceline import JobContext
+from paceline import JobContext, OutputError, OutputFailed, OutputIncomplete, OutputRefused, ToolsCalled
 
 from ._answers import used
-from ._errors import AnswerError, AnswerFailed, AnswerIncomplete, AnswerRefused, ToolsCalled
 from ._requests import Request
 from ._wire import follow
 
@@ -39,7 +38,7 @@ class _Heard:
     def __init__(self, ctx: JobContext) -> None:
         self._ctx: JobContext = ctx
         self._final: dict[str, Any] | None = None
-        self._failure: AnswerError | None = None
+        self._failure: OutputError | None = None
         self._items: dict[int, Any] = {}
         self.spoke: bool = False
         """Whether the model has begun to answer: the prompt is read."""
@@ -57,7 +56,7 @@ class _Heard:
         elif kind == "error":
             code: object = event.get("code")
             message = str(event.get("message") or "an error in the stream")
-            self._failure = AnswerFailed(message, None if code is None else str(code))
+            self._failure = OutputFailed(message, None if code is None else str(code))
         elif kind == "response.output_item.done":
             self._items[event.get("output_index") or 0] = event.get("item")
         elif not self.spoke and (kind == "response.output_item.added" or kind.endswith(".delta")):
@@ -70,12 +69,12 @@ class _Heard:
         """The whole of it.
 
         Raises:
-            AnswerFailed: if the stream told of an error, or ended without an end.
+            OutputFailed: if the stream told of an error, or ended without an end.
         """
         if self._failure is not None:
             raise self._failure
         if self._final is None:
-            raise AnswerFailed("the stream ended before the response was complete")
+            raise OutputFailed("the stream ended before the response was complete")
         # Some servers leave out at the end what they have sent before.
         output = self._final.get("output") or [item for _, item in sorted(self._items.items())]
         values: dict[str, Any] = {**self._final, "output": output}
@@ -86,7 +85,7 @@ def answer_text(response: Response) -> str:
     """The text of a response.
 
     Raises:
-        AnswerRefused, AnswerIncomplete, ToolsCalled: if there is none, or not all.
+        OutputRefused, OutputIncomplete, ToolsCalled: if there is none, or not all.
     """
     texts: list[str] = []
     calls: list[str] = []
@@ -96,14 +95,14 @@ def answer_text(response: Response) -> str:
             parts: list[Any] = item.content or []
             for part in parts:
                 if part.type == "refusal":
-                    raise AnswerRefused(str(part.refusal), response)
+                    raise OutputRefused(str(part.refusal), response)
                 texts.append(str(getattr(part, "text", None) or ""))
         elif item.type in _CALLS:
             calls.append(str(getattr(item, "name", None) or item.type))
     text = "".join(texts)
     if response.status == "incomplete":
         details = response.incomplete_details
-        raise AnswerIncomplete((details and details.reason) or "unknown", text, response)
+        raise OutputIncomplete((details and details.reason) or "unknown", text, response)
     if calls and not text:
         raise ToolsCalled(tuple(calls), response)
     return text

@@ -10,11 +10,10 @@ from openai.resources.responses import AsyncResponses
 from openai.types.responses import Response
 from pydantic import BaseModel
 
-from paceline import Cost, Job, JobContext, Suspend
+from paceline import Cost, Job, JobContext, OutputFailed, Suspend
 
 from ._answers import schema_of, shaped, used
 from ._background import Polling, look, response_id
-from ._errors import AnswerFailed
 from ._executor import ClientExecutor
 from ._requests import Api, Output, Request
 from ._response_stream import answer_text, streamed
@@ -42,7 +41,7 @@ class ResponsesExecutor(ClientExecutor):
     `config`, which is such a mapping too, and over what is given here. The job's output is the text; with
     `text_format`, a pydantic model, an object of it; with `output="response"` the client's own object, with
     whatever refusal or early end it tells of. Otherwise a refusal, an answer cut off, and calls of tools
-    without any text are errors (`AnswerError`); an answer that does not fit the model is one that is worth
+    without any text are errors (`OutputError`); an answer that does not fit the model is one that is worth
     another attempt.
 
     Text is streamed where chunks are of use (`ctx.streaming`; `stream=` says it for all). The first token is
@@ -101,7 +100,7 @@ class ResponsesExecutor(ClientExecutor):
         """Make the call once.
 
         Raises:
-            AnswerError: if the provider answered, but not with what was asked for.
+            OutputError: if the provider answered, but not with what was asked for.
             TypeError, ValueError: if the payload makes no request.
             openai.OpenAIError: as the client raises it.
         """
@@ -161,7 +160,7 @@ class ResponsesExecutor(ClientExecutor):
             code = (
                 response.status if error is None and response.status == "cancelled" else error and error.code
             )
-            raise AnswerFailed(message, code or None, response)
+            raise OutputFailed(message, code or None, response)
         if request.output == "response":
             return response
         if self._prewarms(job):

@@ -8,9 +8,7 @@ from typing import Any, TypeVar, cast
 
 from openai import AsyncOpenAI, AsyncStream, BaseModel
 
-from paceline import JobContext
-
-from ._errors import AnswerFailed
+from paceline import JobContext, OutputFailed
 
 __all__ = ["checked", "follow", "received"]
 
@@ -59,8 +57,8 @@ def checked(answer: object, kind: type[M]) -> M:
     """The answer as the client's object; with a proxy in between it may be a page of text.
 
     Raises:
-        AnswerFailed: if it is none.
+        OutputFailed: if it is none.
     """
     if not isinstance(answer, kind):
-        raise AnswerFailed(f"it answered {str(answer)[:200]!r} where JSON was due")
+        raise OutputFailed(f"it answered {str(answer)[:200]!r} where JSON was due")
     return answer

@@ -16,7 +16,7 @@ from agents.exceptions import (
     UserError,
 )
 
-from paceline import Failure, JobError, classify_error
+from paceline import MISTAKES, Failure, JobError, classify_error
 
 from ._saved import CannotGoOn
 
@@ -33,8 +33,6 @@ _FINAL = (
     ToolOutputGuardrailTripwireTriggered,
     UserError,
 )
-# A mistake in the payload or in code: another attempt makes it again.
-_MISTAKES = (ArithmeticError, AttributeError, ImportError, LookupError, NameError, TypeError, ValueError)
 
 
 def classify(error: BaseException) -> Failure:
@@ -55,4 +53,4 @@ def classify(error: BaseException) -> Failure:
     told = classify_error(error, now=time.time())
     if told is not None:
         return told
-    return Failure(False, fault="request") if isinstance(error, _MISTAKES) else Failure(True)
+    return Failure(False, fault="request") if isinstance(error, MISTAKES) else Failure(True)

@@ -16,8 +16,8 @@ from gigachat.models import (
 )
 from pydantic import BaseModel
 
-from paceline import Engine, Job, JobFailed, Usage
-from paceline_adapters.gigachat import GigaChatExecutor, ToolsCalled
+from paceline import Engine, Job, JobFailed, ToolsCalled, Usage
+from paceline_adapters.gigachat import GigaChatExecutor
 
 from .conftest import Giga
 

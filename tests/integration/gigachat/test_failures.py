@@ -17,16 +17,18 @@ from gigachat.models import ChatCompletion, ChatCompletionResponse
 from gigachat.models.chat_completions import ChatCompletionChunk
 from pydantic import BaseModel, field_validator
 
-from paceline import Engine, Failure, JobResult, RetryPolicy
-from paceline_adapters.gigachat import (
-    AnswerError,
-    AnswerFailed,
-    AnswerIncomplete,
-    AnswerInvalid,
-    AnswerRefused,
-    GigaChatExecutor,
-    adapt,
+from paceline import (
+    Engine,
+    Failure,
+    JobResult,
+    OutputError,
+    OutputFailed,
+    OutputIncomplete,
+    OutputInvalid,
+    OutputRefused,
+    RetryPolicy,
 )
+from paceline_adapters.gigachat import GigaChatExecutor, adapt
 from paceline_adapters.gigachat._v1 import FirstContract
 from paceline_adapters.gigachat._v2 import PrimaryContract, PrimaryHeard
 
@@ -153,7 +155,7 @@ def test_an_answer_that_is_not_of_its_format_is_tried_again(giga: Giga) -> None:
     result = run(giga, retry=RetryPolicy(2, base=0), response_format=Odd)
     assert result.error is not None
     error = result.error.exception
-    assert isinstance(error, AnswerInvalid)
+    assert isinstance(error, OutputInvalid)
     assert "odd enough" in str(error.__cause__)
     assert '"x"' in error.text
     assert len(result.attempts) == 2
@@ -179,10 +181,10 @@ def response(finish: str | None) -> ChatCompletionResponse:
 
 @pytest.mark.parametrize(
     ("finish", "error", "retryable"),
-    [("length", AnswerIncomplete, False), ("blacklist", AnswerRefused, False), ("error", AnswerFailed, True)],
+    [("length", OutputIncomplete, False), ("blacklist", OutputRefused, False), ("error", OutputFailed, True)],
 )
 def test_an_answer_that_ended_early_is_no_text(
-    finish: str, error: type[AnswerError], retryable: bool
+    finish: str, error: type[OutputError], retryable: bool
 ) -> None:
     with pytest.raises(error) as first:
         FirstContract().text(completion(finish))
@@ -208,14 +210,14 @@ def test_thoughts_of_the_model_are_no_part_of_the_text() -> None:
 
 def test_an_error_told_in_a_stream_is_raised_with_its_status() -> None:
     told = {"event": "error", "status": 503, "message": "overloaded"}
-    with pytest.raises(AnswerFailed, match="overloaded") as caught:
+    with pytest.raises(OutputFailed, match="overloaded") as caught:
         PrimaryHeard().hear(ChatCompletionChunk.model_validate(told))
     failure = classify(caught.value)
     assert (failure.retryable, failure.fault) == (True, "provider")
 
 
 def test_a_stream_without_an_answer_is_one_that_failed() -> None:
-    with pytest.raises(AnswerFailed, match="before there was an answer"):
+    with pytest.raises(OutputFailed, match="before there was an answer"):
         PrimaryHeard().whole()
 
 

@@ -13,9 +13,9 @@ from openai.types.responses import Response
 from pydantic import BaseModel
 from starlette.responses import JSONResponse
 
-from paceline import Engine, JobResult, MemorySink, RetryPolicy
+from paceline import Engine, JobResult, MemorySink, OutputFailed, RetryPolicy
 from paceline.events import JobProgress, JobSuspended
-from paceline_adapters.openai import AnswerFailed, ResponsesExecutor
+from paceline_adapters.openai import ResponsesExecutor
 from paceline_integrations.simulator import Simulator
 
 Serve = Callable[..., Simulator]
@@ -178,7 +178,7 @@ def test_one_that_somebody_cancels_at_the_provider_is_not_begun_again(run: Run, 
 
     result = run(server.base_url, main)
     assert result.status == "failed"
-    assert isinstance(result.error.exception, AnswerFailed)
+    assert isinstance(result.error.exception, OutputFailed)
     assert len(server.requests) == 2
 
 

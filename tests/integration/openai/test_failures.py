@@ -13,16 +13,18 @@ from openai.types.chat import ChatCompletion
 from pydantic import BaseModel
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from paceline import Engine, Failure, JobResult, RetryPolicy
-from paceline_adapters.openai import (
-    AnswerFailed,
-    AnswerIncomplete,
-    AnswerInvalid,
-    AnswerRefused,
-    ChatExecutor,
-    ResponsesExecutor,
+from paceline import (
+    Engine,
+    Failure,
+    JobResult,
+    OutputFailed,
+    OutputIncomplete,
+    OutputInvalid,
+    OutputRefused,
+    RetryPolicy,
     ToolsCalled,
 )
+from paceline_adapters.openai import ChatExecutor, ResponsesExecutor
 from paceline_integrations.simulator import Simulator
 
 Serve = Callable[..., Simulator]
@@ -174,7 +176,7 @@ def test_a_refusal_is_an_error_that_is_not_tried_again(
 ) -> None:
     server = script(told(make, stream, refusal="I would rather not."))
     result = outcome(run, server, make, stream=stream)
-    assert isinstance(result.error and result.error.exception, AnswerRefused)
+    assert isinstance(result.error and result.error.exception, OutputRefused)
     assert "I would rather not." in str(result.error)
     assert len(server.requests) == 1
     assert result.usage is not None
@@ -191,7 +193,7 @@ def test_an_answer_that_is_cut_off_is_an_error_that_has_what_there_was(
     server = script(told(make, stream, "Because the", ended=said))
     result = outcome(run, server, make, stream=stream)
     error = result.error and result.error.exception
-    assert isinstance(error, AnswerIncomplete)
+    assert isinstance(error, OutputIncomplete)
     assert (error.reason, error.text) == (said, "Because the")
     assert error.response is not None
     assert len(server.requests) == 1
@@ -249,7 +251,7 @@ def test_an_answer_that_does_not_fit_its_format_is_asked_for_again(
     result = outcome(run, server, make, stream=stream, **named(make, City))
     assert result.output == City(name="Ulm")
     error = result.attempts[0].error and result.attempts[0].error.exception
-    assert isinstance(error, AnswerInvalid)
+    assert isinstance(error, OutputInvalid)
     assert error.text == '{"nam'
     assert result.usage is not None
     assert result.usage.requests == 2
@@ -383,7 +385,7 @@ def test_a_response_that_failed(
     result = outcome(run, server, ResponsesExecutor, stream=stream)
     assert result.ok is retried, result.error
     first = result.attempts[0].error and result.attempts[0].error.exception
-    assert isinstance(first, AnswerFailed)
+    assert isinstance(first, OutputFailed)
     assert first.code == code
     verdict = ResponsesExecutor(AsyncOpenAI(api_key="none"), model="m").classify(first)
     assert verdict == Failure(retried, fault=fault)  # type: ignore[arg-type]
@@ -394,7 +396,7 @@ def test_an_error_event_of_a_response(run: Run, script: Any) -> None:
     server = script(_events(_response("Beca"), event), told(ResponsesExecutor, True, "Because."))
     result = outcome(run, server, ResponsesExecutor, stream=True)
     assert result.output == "Because."
-    assert isinstance(result.attempts[0].error and result.attempts[0].error.exception, AnswerFailed)
+    assert isinstance(result.attempts[0].error and result.attempts[0].error.exception, OutputFailed)
 
 
 @BOTH
@@ -477,7 +479,7 @@ def test_a_chat_stream_that_ends_politely_in_the_middle_is_no_answer(run: Run, s
     server = script(sse(f"data: {json.dumps(begun)}"))
     result = run(server.base_url, main)
     assert result.status == "failed"
-    assert result.error.type.endswith("AnswerFailed")
+    assert result.error.type.endswith("OutputFailed")
     assert "ended before the answer did" in result.error.message
     assert len(server.requests) == 2, "tried again"
 
