@@ -25,6 +25,7 @@ PacelineError
  ├── NoAdapter                  nothing here can run that object (also a TypeError)
  ├── BuildError                 a graph that cannot run as it is written
  ├── OutputError                a model's answer is not what was asked for: see `_output_errors`
+ ├── CannotGoOn                 another attempt would not help
  ├── InputError                 a task's input cannot be made of what came before it
  └── RunAgain                   not an error: middleware raises it to send a job back
 """
@@ -39,6 +40,7 @@ __all__ = [
     "BudgetExhausted",
     "BuildError",
     "CacheFailed",
+    "CannotGoOn",
     "Closed",
     "DeadlineExceeded",
     "EngineNotOpen",
@@ -252,6 +254,14 @@ class NoAdapter(PacelineError, TypeError):
 
 class BuildError(PacelineError):
     """Raised when a graph cannot run as it is written; the message names the graph, the task and the edge."""
+
+
+class CannotGoOn(PacelineError):
+    """Raised by an executor or task when another attempt would not help: the job fails without one.
+
+    What it had done before must not be repeated, or what it needs to go on from is gone: it is for people to
+    say whether the job is to be submitted anew.
+    """
 
 
 class InputError(PacelineError):

@@ -8,7 +8,7 @@ from typing import Any, cast
 from weakref import WeakValueDictionary
 
 from ._bodies import Body
-from ._errors import InputError, PacelineError, UnknownName
+from ._errors import CannotGoOn, InputError, PacelineError, UnknownName
 from ._executor import Executor, as_executor, executor_name
 from ._middleware import Execute, MiddlewareStack
 from ._usage import Failure
@@ -58,7 +58,7 @@ class Bound:
 
     def judge(self, error: BaseException) -> Failure:
         """What an error means: what `classify` says, else that every Exception is worth another attempt."""
-        if not isinstance(error, Exception) or isinstance(error, InputError):
+        if not isinstance(error, Exception) or isinstance(error, InputError | CannotGoOn):
             return _FINAL  # what came before it will not change
         if self._classify is None:
             # What Python itself calls a broken connection, or one that took too long.

@@ -15,7 +15,6 @@ except ImportError as _error:
 from paceline_adapters._langchain_core import EngineRateLimiter as EngineRateLimiter
 
 from ._executor import GraphExecutor as GraphExecutor, adapt as adapt
-from ._failures import CannotGoOn as CannotGoOn
 from ._fan_out import FanOut as FanOut, OnError as OnError, fan_out as fan_out
 from ._parts import text_of as text_of
 from ._tools import ask_user as ask_user, report_status as report_status
@@ -23,7 +22,6 @@ from ._tools import ask_user as ask_user, report_status as report_status
 del _langgraph
 
 __all__ = [
-    "CannotGoOn",
     "EngineRateLimiter",
     "FanOut",
     "GraphExecutor",
@@ -35,5 +33,5 @@ __all__ = [
     "text_of",
 ]
 
-for _public in (CannotGoOn, FanOut, GraphExecutor):
+for _public in (FanOut, GraphExecutor):
     _public.__module__ = __name__

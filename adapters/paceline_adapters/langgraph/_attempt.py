@@ -12,10 +12,9 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command, StateSnapshot
 from pydantic import ValidationError
 
-from paceline import Job, JobContext, Suspend
+from paceline import CannotGoOn, Job, JobContext, Suspend
 
 from ._config import graph_config, section
-from ._failures import CannotGoOn
 from ._graph import Graph
 from ._parts import Parts, output_of, text_of
 from ._questions import refusal_of, suspend

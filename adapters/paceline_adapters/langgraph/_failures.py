@@ -12,18 +12,14 @@ from langgraph.errors import (
     UnknownInterruptError,
 )
 
-from paceline import Failure, PacelineError
+from paceline import Failure
 from paceline_adapters import _langchain_core
 
-__all__ = ["CannotGoOn", "classify"]
-
-
-class CannotGoOn(PacelineError):
-    """Raised when a graph can neither begin nor go on as asked, and another attempt would not change that."""
+__all__ = ["classify"]
 
 
 # The same steps, the same writes, the same question: another attempt ends as this one.
-_FINAL = (CannotGoOn, EmptyInputError, GraphRecursionError, InvalidUpdateError, UnknownInterruptError)
+_FINAL = (EmptyInputError, GraphRecursionError, InvalidUpdateError, UnknownInterruptError)
 # Another attempt goes on from the last checkpoint: a node that was drained, timed out or cancelled itself.
 _GOES_ON = (GraphBubbleUp, NodeCancelledError, NodeTimeoutError)
 

@@ -12,10 +12,9 @@ from typing import Any, cast, final
 from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.runtime import ExecutionInfo, Runtime, get_runtime
 
-from paceline import Engine, GroupOptions, GroupPolicy, PrefixCache, UnknownName, current_job
+from paceline import CannotGoOn, Engine, GroupOptions, GroupPolicy, PrefixCache, UnknownName, current_job
 
 from ._config import without_place
-from ._failures import CannotGoOn
 from ._members import Members
 
 __all__ = ["Groups", "Plan", "execution"]

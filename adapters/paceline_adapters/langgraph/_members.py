@@ -8,10 +8,9 @@ from typing import Any, final
 
 from langgraph.errors import GraphInterrupt
 
-from paceline import Engine, Group, Handle, JobResult, Question, ReplyRefused
+from paceline import CannotGoOn, Engine, Group, Handle, JobResult, Question, ReplyRefused
 
 from ._asking import ask_each, interrupts_of, name_of
-from ._failures import CannotGoOn
 from ._questions import noted
 
 __all__ = ["Members"]

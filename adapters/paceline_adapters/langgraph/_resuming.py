@@ -8,9 +8,7 @@ from typing import Any, Final, cast
 
 from langgraph.types import Command, StateSnapshot
 
-from paceline import Job
-
-from ._failures import CannotGoOn
+from paceline import CannotGoOn, Job
 
 __all__ = [
     "ASK",

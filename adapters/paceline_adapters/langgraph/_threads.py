@@ -12,10 +12,9 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from paceline import Job, JobContext
+from paceline import CannotGoOn, Job, JobContext
 
 from ._config import section
-from ._failures import CannotGoOn
 
 __all__ = ["Thread", "ThreadOf", "Threads", "fork", "print_of"]
 

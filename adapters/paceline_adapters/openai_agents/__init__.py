@@ -15,7 +15,6 @@ except ImportError as _error:
 
 from ._executor import AgentExecutor as AgentExecutor, adapt as adapt
 from ._group_tool import group_tool as group_tool
-from ._saved import CannotGoOn as CannotGoOn
 from ._sessions import SessionFactory as SessionFactory
 from ._settings import AgentConfig as AgentConfig
 from ._tools import ask_user as ask_user, report_status as report_status
@@ -25,7 +24,6 @@ del _agents
 __all__ = [
     "AgentConfig",
     "AgentExecutor",
-    "CannotGoOn",
     "SessionFactory",
     "adapt",
     "ask_user",
@@ -33,5 +31,5 @@ __all__ = [
     "report_status",
 ]
 
-for _public in (AgentExecutor, AgentConfig, CannotGoOn):
+for _public in (AgentExecutor, AgentConfig):
     _public.__module__ = __name__

@@ -9,11 +9,11 @@ from agents import Agent, RunState, Session
 from agents.exceptions import ModelBehaviorError
 from agents.version import __version__
 
-from paceline import Job, JobContext, Suspend
+from paceline import CannotGoOn, Job, JobContext, Suspend
 
 from ._questions import decide, questions
 from ._running import Finished, Given
-from ._saved import CannotGoOn, Phase, Saved, restored, run_of, saved_of
+from ._saved import Phase, Saved, restored, run_of, saved_of
 from ._sessions import Sessions, size, wind_back
 from ._settings import items_of
 from ._tools import ANSWERS

@@ -18,13 +18,10 @@ from agents.exceptions import (
 
 from paceline import MISTAKES, Failure, JobError, classify_error
 
-from ._saved import CannotGoOn
-
 __all__ = ["classify"]
 
 # What would only happen again: a guardrail has spoken, the turns are used up, the agent is built wrongly.
 _FINAL = (
-    CannotGoOn,
     InputGuardrailTripwireTriggered,
     MaxTurnsExceeded,
     ModelRefusalError,

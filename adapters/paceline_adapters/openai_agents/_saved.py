@@ -18,18 +18,11 @@ from agents import Agent, RunContextWrapper, RunState
 from agents.exceptions import UserError
 from agents.version import __version__
 
-from paceline import Job, PacelineError
+from paceline import CannotGoOn, Job
 
-__all__ = ["CannotGoOn", "Phase", "Saved", "restored", "run_of", "saved_of"]
+__all__ = ["Phase", "Saved", "restored", "run_of", "saved_of"]
 
 Phase: TypeAlias = Literal["begun", "asked", "acting", "going"]
-
-
-class CannotGoOn(PacelineError):
-    """Raised when the saved run of an agent cannot be gone on with; the job does not try again.
-
-    Its tools may have acted already, so it is for people to say whether the job is to be submitted anew.
-    """
 
 
 class Saved(TypedDict, total=False):

@@ -19,6 +19,7 @@ from langgraph.types import Command, Send, interrupt
 from pydantic import BaseModel, ValidationError
 
 from paceline import (
+    CannotGoOn,
     Engine,
     GroupPolicy,
     Handle,
@@ -38,7 +39,7 @@ from paceline import (
 )
 from paceline.testing import VirtualClock
 from paceline_adapters.langchain import RunnableExecutor
-from paceline_adapters.langgraph import CannotGoOn, GraphExecutor, ask_user, fan_out
+from paceline_adapters.langgraph import GraphExecutor, ask_user, fan_out
 
 Model = Callable[..., Any]
 

@@ -13,9 +13,19 @@ from langgraph.graph import START, StateGraph
 from langgraph.types import Command, interrupt
 from pydantic import BaseModel, field_validator
 
-from paceline import AnswerTimeout, Engine, Job, JobContext, JobFailed, ReplyRefused, RetryPolicy, UnknownName
+from paceline import (
+    AnswerTimeout,
+    CannotGoOn,
+    Engine,
+    Job,
+    JobContext,
+    JobFailed,
+    ReplyRefused,
+    RetryPolicy,
+    UnknownName,
+)
 from paceline.testing import VirtualClock
-from paceline_adapters.langgraph import CannotGoOn, GraphExecutor
+from paceline_adapters.langgraph import GraphExecutor
 
 pytestmark = pytest.mark.anyio
 Node = Callable[[Any], Any]
@@ -378,7 +388,8 @@ async def test_an_answer_to_what_somebody_has_finished_elsewhere_runs_nothing_tw
         handle = await engine.submit({"log": []})
         await handle.wait()
         elsewhere: Any = {"configurable": {"thread_id": handle.id}}
-        await executor.graph.ainvoke(Command(resume="by hand"), elsewhere)
+        graph: Any = executor.graph
+        await graph.ainvoke(Command(resume="by hand"), elsewhere)
         await engine.reply(handle.id, "too late")
         with pytest.raises(JobFailed, match="no longer open") as caught:
             await handle

@@ -17,9 +17,9 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import START, StateGraph, add_messages
 from langgraph.types import interrupt
 
-from paceline import Engine, GroupPolicy, Job, PacelineError, RetryPolicy, RunAgain, current_job
+from paceline import CannotGoOn, Engine, GroupPolicy, Job, PacelineError, RetryPolicy, RunAgain, current_job
 from paceline.testing import VirtualClock
-from paceline_adapters.langgraph import CannotGoOn, GraphExecutor
+from paceline_adapters.langgraph import GraphExecutor
 
 pytestmark = pytest.mark.anyio
 Node = Callable[..., Any]

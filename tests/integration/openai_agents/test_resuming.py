@@ -10,9 +10,9 @@ import pytest
 from agents import Agent, SQLiteSession, function_tool
 from agents.testing import ModelStep, assistant_message, function_call
 
-from paceline import Engine, Job, JobContext, RunAgain
+from paceline import CannotGoOn, Engine, Job, JobContext, RunAgain
 from paceline.testing import VirtualClock
-from paceline_adapters.openai_agents import AgentExecutor, CannotGoOn
+from paceline_adapters.openai_agents import AgentExecutor
 
 from .till import Till, Unavailable, asked, pay, retrying
 

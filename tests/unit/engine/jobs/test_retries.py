@@ -9,7 +9,17 @@ from statistics import fmean
 import pytest
 from hypothesis import given, strategies as st
 
-from paceline import Engine, Failure, Job, JobContext, JobFailed, MemorySink, RetryPolicy, RunAgain
+from paceline import (
+    CannotGoOn,
+    Engine,
+    Failure,
+    Job,
+    JobContext,
+    JobFailed,
+    MemorySink,
+    RetryPolicy,
+    RunAgain,
+)
 from paceline._events import JobRetried
 from paceline._middleware import CallNext
 from paceline.testing import FaultExecutor, Raise, VirtualClock
@@ -271,5 +281,16 @@ def test_a_submit_that_middleware_refuses_accepts_nothing() -> None:
             with pytest.raises(PermissionError, match="mine"):
                 await engine.submit(1, name="mine", key="k")
             assert not any(engine.snapshot().counts.values())
+
+    VirtualClock().run(main)
+
+
+def test_a_job_that_says_it_cannot_go_on_is_not_tried_again() -> None:
+    async def main() -> None:
+        error = CannotGoOn("the booking was made, and nobody knows its number")
+        async with Engine(FaultExecutor(), retry=RetryPolicy(5)) as engine:
+            result = await (await engine.submit(Raise(error))).wait()
+            assert result.status == "failed"
+            assert len(result.attempts) == 1
 
     VirtualClock().run(main)
