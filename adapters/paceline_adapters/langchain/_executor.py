@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from contextlib import aclosing
 from typing import Any, cast, final
@@ -122,15 +121,12 @@ class RunnableExecutor:
     async def _stream(self, job: Job, ctx: JobContext, watch: Watch, config: RunnableConfig) -> object:
         output = Output(self._latest)
         # Of a primer's chunks only the model's own say that the prefix was read, and the watch tells of that.
-        opens, heard = job.role != "primer" or not self._has_model, False
+        opens = job.role != "primer" or not self._has_model
         async with aclosing(cast("Any", self._prepared.astream(job.payload, config))) as stream:
             async for chunk in stream:
                 watch.stop_if_cancelled()
                 output.add(chunk)
                 ctx.emit(chunk, first_token=opens)
-                if watch.spoke and not heard:
-                    heard = True
-                    await asyncio.sleep(0)  # who listens hears of it before the rest is read
         return output.whole()
 
     def _configured(self, job: Job) -> RunnableConfig:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -151,7 +150,7 @@ class Attempt:
 
     async def _stream(self, given: Any, arguments: Mapping[str, Any]) -> Any:
         modes, watch = self._settings.modes, self._watch
-        parts, heard = Parts(self._ctx, modes, opens=self._job.role != "primer"), False
+        parts = Parts(self._ctx, modes, opens=self._job.role != "primer")
         stream = self._graph.runnable.astream(
             given,
             self._config,
@@ -164,7 +163,4 @@ class Attempt:
                 watch.stop_if_cancelled()
                 # Of models on a server nothing is heard but what they write.
                 parts.take(part, speaks=self._graph.remote and text_of(part) != "")
-                if watch.spoke and not heard:
-                    heard = True
-                    await asyncio.sleep(0)  # who listens hears of it before the rest is read
         return output_of(parts.value, self._graph.outputs)

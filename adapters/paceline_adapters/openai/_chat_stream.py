@@ -58,12 +58,12 @@ class _Heard:
         """What a chunk said that was used; not every server says it last."""
         return None if self._usage is None else CompletionUsage.construct(None, **self._usage)
 
-    def hear(self, chunk: dict[str, Any]) -> bool:
-        """Take in the next chunk; whether it had text to hand on."""
+    def hear(self, chunk: dict[str, Any]) -> None:
+        """Take in the next chunk."""
         self._usage = chunk.get("usage") or self._usage
         choices: list[dict[str, Any]] = chunk.get("choices") or []
         if not choices:
-            return False
+            return
         for choice in choices:
             self._begin(choice)
         text = next((choice["delta"].get("content") for choice in choices if not choice["index"]), None)
@@ -74,7 +74,6 @@ class _Heard:
         elif not self.spoke and any(_has_content(choice["delta"]) for choice in choices):
             self.spoke = True
             self._ctx.first_token()
-        return bool(text)
 
     def completion(self) -> ChatCompletion:
         """The whole of it.

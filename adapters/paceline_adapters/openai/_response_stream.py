@@ -43,14 +43,13 @@ class _Heard:
         self.spoke: bool = False
         """Whether the model has begun to answer: the prompt is read."""
 
-    def hear(self, event: dict[str, Any]) -> bool:
-        """Take in the next event; whether it had text to hand on."""
+    def hear(self, event: dict[str, Any]) -> None:
+        """Take in the next event."""
         kind: str = event.get("type") or ""
         if kind == "response.output_text.delta":
             self.spoke = True
             if event.get("delta"):
                 self._ctx.emit(event["delta"])
-                return True
         elif kind in _ENDS:
             self._final = event.get("response")
         elif kind == "error":
@@ -63,7 +62,6 @@ class _Heard:
             # Thoughts and calls too: from here on the prompt's prefix can be read from the cache.
             self.spoke = True
             self._ctx.first_token()
-        return False
 
     def response(self) -> Response:
         """The whole of it.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -29,14 +28,13 @@ async def follow(
     resource: Any,
     arguments: dict[str, Any],
     ctx: JobContext,
-    hear: Callable[[dict[str, Any]], bool],
+    hear: Callable[[dict[str, Any]], None],
 ) -> None:
-    """Ask, and have each piece of the answer heard, as plain data; `hear` says whether it handed text on.
+    """Ask, and have each piece of the answer heard, as plain data.
 
     Making objects of the pieces would take the client longer than all else that is done here; with many
     streams at once the first chunks would come late. A stream that somebody has wrapped is left as it is.
     """
-    handed_on = False
     stream: Any = await resource.create(**arguments, stream=True)
     async with stream:
         headers: Any = getattr(getattr(stream, "response", None), "headers", None)
@@ -47,10 +45,8 @@ async def follow(
         # To its end, whatever comes: a loop that is left early would leave the client's generators open.
         async for piece in stream:
             data: Any = piece.to_dict() if isinstance(piece, BaseModel) else piece
-            if isinstance(data, dict) and hear(cast("Any", data)) and not handed_on:
-                handed_on = True
-                # Where many streams have much to read, all of that would come before anybody hears the first.
-                await asyncio.sleep(0)
+            if isinstance(data, dict):
+                hear(cast("Any", data))
 
 
 def checked(answer: object, kind: type[M]) -> M:
