@@ -163,7 +163,7 @@ def _checked(job_id: str, question: Question, answer: Any) -> Any:
     if isinstance(schema, Mapping):
         wrong = _misfit(cast("Mapping[str, Any]", schema), answer)
         if wrong is not None:
-            raise ReplyRefused(job_id, f"the answer does not fit question {called(question)}: {wrong}")
+            raise _unfit(job_id, question, wrong)
         return answer
     from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
@@ -171,9 +171,11 @@ def _checked(job_id: str, question: Question, answer: Any) -> Any:
         return TypeAdapter(schema).validate_python(answer)
     except (ValidationError, PydanticUserError) as error:
         wrong = "" if isinstance(error, ValidationError) else "its own schema is no type for pydantic: "
-        raise ReplyRefused(
-            job_id, f"the answer does not fit question {called(question)}: {wrong}{error}"
-        ) from error
+        raise _unfit(job_id, question, f"{wrong}{error}") from error
+
+
+def _unfit(job_id: str, question: Question, misfit: str) -> ReplyRefused:
+    return ReplyRefused(job_id, f"the answer does not fit question {called(question)}: {misfit}", misfit)
 
 
 def _misfit(schema: Mapping[str, Any], answer: Any) -> str | None:

@@ -223,11 +223,15 @@ class Closed(PacelineError):
 
 
 class ReplyRefused(PacelineError):
-    """Raised when a reply fits no open question: a second one, a stale one, or one of the wrong form."""
+    """Raised when a reply fits no open question: a second one, a stale one, or one of the wrong form.
 
-    def __init__(self, job_id: str, message: str) -> None:
+    `misfit` says what of an answer does not fit its question, for who knows which that is.
+    """
+
+    def __init__(self, job_id: str, message: str, misfit: str | None = None) -> None:
         super().__init__(f"reply to job {job_id} refused: {message}")
-        self.job_id = job_id
+        self.job_id: str = job_id
+        self.misfit: str | None = misfit
 
 
 class CacheFailed(PacelineError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -204,6 +203,6 @@ def _reason(error: ReplyRefused) -> str:
         wrong = error.__cause__.errors(include_url=False, include_context=False)
         parts = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}".removeprefix(": ") for each in wrong[:3]]
         return visible(f"the answer does not fit: {'; '.join(parts)}")
-    told = str(error).partition(" refused: ")[2]
-    # Which question it is, whoever reads this knows.
-    return visible(" ".join(re.sub(r"^(the answer does not fit) question '.*?':", r"\1:", told).split()))
+    if error.misfit is not None:  # which question it is, whoever reads this knows
+        return visible(" ".join(f"the answer does not fit: {error.misfit}".split()))
+    return visible(" ".join(str(error).partition(" refused: ")[2].split()))
