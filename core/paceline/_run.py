@@ -80,7 +80,7 @@ class Run:
         """The engine's own tasks."""
         self.draining: str | None = None
         """Why it takes no more jobs from outside, once it does not."""
-        self.closed = False
+        self.closed: bool = False
         self.on_idle: Callable[[], object] | None = None
         """Called whenever things may have come to rest; set while the run is being closed."""
         self.on_interrupt: Callable[[KeyboardInterrupt], object] | None = None

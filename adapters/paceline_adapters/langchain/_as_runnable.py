@@ -86,7 +86,7 @@ class EngineRunnable(Runnable[Any, Any]):
     def __init__(self, engine: Engine, options: SubmitOptions) -> None:
         if options.get("key") is not None:
             raise ValueError("a key names one job, and this Runnable makes many: leave key= out")
-        self.name = options.get("name")
+        self.name: str | None = options.get("name")
         self._engine: Engine = engine
         self._options: SubmitOptions = options
 
