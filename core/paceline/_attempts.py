@@ -195,9 +195,8 @@ class Attempts:
 
     def emit(self, live: LiveAttempt, chunk: object) -> None:
         """A chunk of output, for whoever listens."""
-        if not live.live:
-            return
-        self.first_token(live)
+        if live.first_token_at is None:
+            self.first_token(live)
         self.hand_on(live, chunk)
 
     def hand_on(self, live: LiveAttempt, chunk: object) -> None:

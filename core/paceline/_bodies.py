@@ -195,7 +195,7 @@ class LiveBody(ABC):
         self._questions += 1
         asked = Question(str(self._questions), question, schema)
         by = None if timeout is None else run.loop.time() + timeout
-        lasting = timeout is None or default is NO_DEFAULT
+        lasting = default is NO_DEFAULT
         answer: asyncio.Future[Any] = run.loop.create_future()
         self.asked[asked.id] = _Asked(answer, lasting, by)
         record.questions = (*record.questions, asked)

@@ -22,8 +22,16 @@ __all__ = ["Executor", "ExecutorLike", "as_executor", "executor_name", "is_async
 class Executor(Protocol):
     """Runs jobs. What it returns is the job's output; what it raises fails the attempt.
 
-    It may also offer `classify(error: Exception) -> Failure`, which says whether an error is worth another
-    attempt, and `estimate(job: Job) -> Cost`. Without `classify` every `Exception` is retryable.
+    It may also offer:
+
+    - `classify(error: Exception) -> Failure`: whether an error is worth another attempt, and when. Without it
+      every `Exception` is, but for `CannotGoOn`.
+    - `estimate(job: Job) -> Cost | None`: what a job is expected to use, before it runs.
+    - `resources`: the names of what it uses that the engine may have limits for, models say.
+    - `lock(job: Job) -> str | None`: a lock that the job needs, as `submit(lock=)`, for a thread or session
+      that one run may use at a time. Asked once its inputs are known.
+    - `async discard(job: Job)`: called when a job that has left a `job.state` ends without success, to let go
+      of what that holds elsewhere.
     """
 
     def execute(self, job: Job, ctx: JobContext, /) -> Awaitable[object]:

@@ -52,7 +52,7 @@ class Bound:
         self.lock: Any = _offered(executor, "lock")
         """What says which lock a job needs, if the executor has any."""
         self.discard: Any = _offered(executor, "discard")
-        """What lets go of the state of a job that was ended while it rested."""
+        """What lets go of the state that a job without success has left."""
         self.resources: tuple[str, ...] = _resources(name, executor)
         """What its jobs use that a provider may limit: the models that it names, else itself."""
 

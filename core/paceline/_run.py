@@ -33,7 +33,7 @@ from ._room import Room
 from ._scheduler import Leftover, Scheduler
 from ._settings import Settings
 from ._settling import Settling
-from ._stopping import cancel_children, let_go
+from ._stopping import cancel_children
 from ._usage import Failure
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Run:
         self.executors: Executors = settings.executors
         self.attempts: Attempts = Attempts(self)
         self.discards: set[asyncio.Task[None]] = set()
-        """Executors at work to let go of what jobs held that were ended while they rested."""
+        """Executors at work to let go of what jobs held that ended without success."""
         self.records: dict[str, Record] = {}
         """Jobs that have not ended, by id."""
         self.groups: dict[str, GroupRecord] = {}
@@ -248,8 +248,6 @@ class Run:
         now = self.loop.time()
         if policy is None or not failure.retryable or record.failures >= policy.attempts:
             record.error = error
-            if live is None or not live.entered:
-                let_go(self, record)
             cancel_children(self, record, "its parent failed")
             self.settling.settle(self.scheduler.end(record, "failed", now))
             return

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from paceline import (
     JobFailed,
     MemorySink,
     PacelineError,
+    PrefixCache,
     Question,
     ReplyRefused,
     RetryPolicy,
@@ -642,3 +643,32 @@ def test_a_task_whose_lock_cannot_be_named_fails_with_that() -> None:
                 await (await graph.start(engine))
 
     VirtualClock().run(main)
+
+
+def test_a_state_is_let_go_of_once_when_the_prefix_of_its_job_cannot_be_made_again() -> None:
+    class Once:
+        def fingerprint(self, payload: object, context: Mapping[str, Any]) -> str:
+            return "prefix"
+
+        async def create(self, payload: object, context: Mapping[str, Any]) -> str:
+            if now() > 0.0:
+                raise ValueError("no more")
+            return "handle"
+
+    actor = Actor()
+
+    async def main() -> None:
+        async with Engine(actor) as engine:
+            asks = Suspend("?", state="held")
+            group = await engine.submit_group(
+                "g", primer=asks, followers=[], cache=PrefixCache(Once(), ttl=5)
+            )
+            handle = group.primer
+            assert handle is not None
+            await handle.wait()
+            await asyncio.sleep(10.0)
+            await engine.reply(handle.id, "yes")
+            assert (await handle.wait()).status == "failed"
+
+    VirtualClock().run(main)
+    assert actor.let_go == ["held"]
