@@ -75,12 +75,7 @@ def group_tool(
         TypeError: if an option is unknown, or one of a single job, such as `key`.
         pydantic.PydanticUserError: if there is no JSON Schema for `item`.
     """
-    if isinstance(cast("object", limit), bool) or not isinstance(cast("object", limit), int) or limit < 1:
-        raise ValueError(f"group tool {name!r}: limit must be a whole number of at least 1, not {limit!r}")
-    unknown = ", ".join(sorted(options.keys() - GroupOptions.__optional_keys__))
-    if unknown:
-        known = ", ".join(sorted(GroupOptions.__optional_keys__))
-        raise TypeError(f"group tool {name!r}: {unknown} cannot be said of a group; known: {known}")
+    _check(name, limit, options)
     fan = _Fan(engine, name, policy or (_PRIMER_MAY_FAIL if primer else None), options, primer=primer)
     form = _form(name, item, limit)
 
@@ -101,6 +96,15 @@ def group_tool(
         on_invoke_tool=call,
         strict_json_schema=_fits_strict(form),
     )
+
+
+def _check(name: str, limit: object, options: GroupOptions) -> None:
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+        raise ValueError(f"group tool {name!r}: limit must be a whole number of at least 1, not {limit!r}")
+    unknown = ", ".join(sorted(options.keys() - GroupOptions.__optional_keys__))
+    if unknown:
+        known = ", ".join(sorted(GroupOptions.__optional_keys__))
+        raise TypeError(f"group tool {name!r}: {unknown} cannot be said of a group; known: {known}")
 
 
 @final

@@ -20,7 +20,7 @@ __all__ = ["Asked", "Asker", "Askers", "json_schema"]
 class Asker:
     """A job that asks. `key` is its place in the run, the same in each run of the same file.
 
-    `dozes`: it goes on by itself some time later, as jobs do that poll.
+    `dozes`: it goes on by itself some time later, for its question has a default.
     """
 
     id: str
