@@ -105,6 +105,7 @@ if TYPE_CHECKING:
     from ._graphs._tasks import Task as Task, task as task
     from ._graphs._together import as_completed as as_completed, gather as gather
     from ._jsonl import JsonlSink as JsonlSink, read_events as read_events
+    from ._per_loop import PerLoop as PerLoop
     from ._prefix_cache import (
         CacheEntry as CacheEntry,
         CacheProvider as CacheProvider,
@@ -229,6 +230,7 @@ __all__ = [
     "OutputInvalid",
     "OutputRefused",
     "PacelineError",
+    "PerLoop",
     "Plan",
     "PrefixCache",
     "Price",
@@ -315,6 +317,7 @@ _LATER = {
     "NodeOptions": "_graphs._steps",
     "OnFailure": "_graphs._graph_body",
     "OnSuspended": "_graphs._graph_body",
+    "PerLoop": "_per_loop",
     "Plan": "_graphs._edge",
     "PrefixCache": "_prefix_cache",
     "Price": "_prices",

@@ -8,10 +8,10 @@ from typing import Any, Self, final
 from gigachat import GigaChatAsyncClient
 from pydantic import BaseModel, ValidationError
 
-from paceline import Cost, Failure, Job, JobContext, OutputInvalid, rough_tokens
+from paceline import Cost, Failure, Job, JobContext, OutputInvalid, PerLoop, rough_tokens
 
 from ._calls import Form, received, streamed
-from ._clients import Clients
+from ._clients import clients, model_of
 from ._errors import classify
 from ._requests import Contract, Output, Request, check_options, merged
 from ._sessions import session_of
@@ -84,8 +84,8 @@ class GigaChatExecutor:
         self._contract: Contract = contract
         self._instructions: str | None = instructions
         self._output: Output | None = output
-        self._clients: Clients = Clients(client)
-        self._model: str | None = model or self._clients.model
+        self._clients: PerLoop[GigaChatAsyncClient] = clients(client)
+        self._model: str | None = model or model_of(client)
 
     def __repr__(self) -> str:
         return f"GigaChatExecutor(model={self._model!r}, contract={self._contract!r})"
@@ -129,7 +129,7 @@ class GigaChatExecutor:
         """
         request = self._request(job)
         form = _FORMS[request.contract]
-        client = await self._clients.client()
+        client = await self._clients.get()
         call = streamed if request.streams(ctx) else received
         with session_of(ctx, client):
             response = await call(form, client, request, ctx)

@@ -90,7 +90,7 @@ class ChatExecutor(ClientExecutor):
         if request.format is not None:
             schema: dict[str, Any] = {"type": "json_schema", "json_schema": schema_of(request.format)}
             request.arguments["response_format"] = schema
-        client = await self._clients.client()
+        client = await self._clients.get()
         if request.streams(ctx):
             completion = await streamed(client, request, ctx)
         else:

@@ -2,59 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator
-from typing import Any, final
-from weakref import WeakKeyDictionary
-
 from openai import AsyncOpenAI, OpenAI
 
-from paceline import NoAdapter
+from paceline import NoAdapter, PerLoop
 
-__all__ = ["Clients", "adapt"]
+__all__ = ["adapt", "clients"]
 
 _METHODS = ("create", "parse", "retrieve", "stream")
 
 
-@final
-class Clients:
-    """Hands out the client that a user gave, or makes one for each event loop that it is asked in.
-
-    A client's connections belong to one event loop. What is made here is closed with its loop, as
-    `asyncio.run` shuts down the async generators that are left, or earlier by `aclose`.
-    """
-
-    def __init__(self, client: AsyncOpenAI | None) -> None:
-        self._given: AsyncOpenAI | None = None if client is None else _without_retries(client)
-        self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[AsyncOpenAI, AsyncGenerator[Any]]] = (
-            WeakKeyDictionary()
-        )
-
-    async def client(self) -> AsyncOpenAI:
-        """The client for the running event loop."""
-        if self._given is not None:
-            return self._given
-        loop = asyncio.get_running_loop()
-        made = self._made.get(loop)
-        if made is None:
-            generator = self._keep(loop)
-            # Nothing is awaited up to its yield: no other job makes a second one meanwhile.
-            self._made[loop] = made = await anext(generator), generator
-        return made[0]
-
-    async def aclose(self) -> None:
-        """Close what was made for the running loop; the user's own client is the user's to close."""
-        made = self._made.get(asyncio.get_running_loop())
-        if made is not None:
-            await made[1].aclose()
-
-    async def _keep(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[AsyncOpenAI]:
-        client = AsyncOpenAI(max_retries=0)
-        try:
-            yield client
-        finally:
-            self._made.pop(loop, None)
-            await client.close()
+def clients(given: AsyncOpenAI | None) -> PerLoop[AsyncOpenAI]:
+    """The client that a user gave, without retries of its own; or one for each event loop."""
+    return PerLoop(
+        None if given is None else _without_retries(given),
+        lambda: AsyncOpenAI(max_retries=0),
+        AsyncOpenAI.close,
+    )
 
 
 def _without_retries(given: object) -> AsyncOpenAI:

@@ -8,9 +8,9 @@ from typing import Any, Self
 
 from openai import AsyncOpenAI
 
-from paceline import Cost, Failure, Job, rough_tokens
+from paceline import Cost, Failure, Job, PerLoop, rough_tokens
 
-from ._clients import Clients
+from ._clients import clients
 from ._errors import classify
 from ._requests import Api, Output, Request, merged
 
@@ -45,7 +45,7 @@ class ClientExecutor:
         if "prompt_cache_key" in arguments:  # None says: none
             self._own["prompt_cache_key"] = arguments["prompt_cache_key"]
         api.check(self._own)
-        self._clients: Clients = Clients(client)
+        self._clients: PerLoop[AsyncOpenAI] = clients(client)
         self._output: Output | None = output
         self._breakpoints: bool = breakpoints
         self._model: str = model

@@ -110,7 +110,7 @@ class ResponsesExecutor(ClientExecutor):
             text: dict[str, Any] = request.arguments.get("text") or {}
             schema = {"type": "json_schema", **schema_of(request.format)}
             request.arguments["text"] = {**text, "format": schema}
-        client = await self._clients.client()
+        client = await self._clients.get()
         background = request.arguments.get("background")
         if self._prewarms(job):
             response = await received(client.responses, request.arguments, Response, ctx)
@@ -139,7 +139,7 @@ class ResponsesExecutor(ClientExecutor):
         request = self._request(job)
         headers = {name: request.arguments.get(name) for name in ("extra_headers", "extra_query")}
         try:
-            await (await self._clients.client()).responses.cancel(ident, **headers)
+            await (await self._clients.get()).responses.cancel(ident, **headers)
         except NotFoundError:  # it is gone already
             return
 

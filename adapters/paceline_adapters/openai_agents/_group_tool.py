@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from itertools import count
 from types import GenericAlias
-from typing import TYPE_CHECKING, Any, cast, final
+from typing import TYPE_CHECKING, Any, final
 
 from agents import FunctionTool, UserError
 from agents.strict_schema import ensure_strict_json_schema

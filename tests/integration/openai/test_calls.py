@@ -367,7 +367,7 @@ def test_without_a_client_one_is_made_from_the_environment_and_closed_with_the_l
     async def main() -> None:
         async with Engine(executor) as engine:
             assert [result.ok async for result in engine.map(["x"] * 5)] == [True] * 5
-        made_of_it.append(await executor._clients.client())
+        made_of_it.append(await executor._clients.get())
         assert not made_of_it[-1].is_closed()
 
     for _ in range(2):  # the second loop has another one
@@ -384,7 +384,7 @@ def test_without_a_client_it_can_be_closed_before(serve: Serve, monkeypatch: pyt
         async with ChatExecutor(model="simulator") as executor:
             async with Engine(executor) as engine:
                 await (await engine.submit("x"))
-            client = await executor._clients.client()
+            client = await executor._clients.get()
         assert client.is_closed()
         await executor.aclose()
 

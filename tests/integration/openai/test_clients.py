@@ -75,7 +75,7 @@ def test_a_client_that_is_given_stays_open_and_keeps_its_retries(run: Run, serve
         async with make(client, model="m") as executor:
             async with Engine(executor) as engine:
                 await (await engine.submit("x"))
-            used = await executor._clients.client()
+            used = await executor._clients.get()
         assert (client.max_retries, used.max_retries) == (2, 0)
         assert used._client is client._client
         assert not client.is_closed()
@@ -86,7 +86,7 @@ def test_a_client_that_is_given_stays_open_and_keeps_its_retries(run: Run, serve
 
 def test_a_client_of_a_class_of_ones_own_stays_one() -> None:
     client = Own(api_key="none", default_headers={"x-own": "1"}, default_query={"q": "1"}, organization="o")
-    used = ChatExecutor(client, model="m")._clients._given
+    used = ChatExecutor(client, model="m")._clients.given
     assert isinstance(used, Own)
     assert used.default_headers["x-own"] == "1"
     assert used.default_query == {"q": "1"}
