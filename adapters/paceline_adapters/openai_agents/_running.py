@@ -74,16 +74,14 @@ class Running:
             watch.close()
 
     async def _listen(self, result: RunResultStreaming, watch: Watch) -> None:
-        held: list[object] = []
         try:
             async with aclosing(cast("Any", result.stream_events())) as events:
                 async for event in events:
                     try:
-                        self._hear(event, held, watch)
+                        self._hear(event, watch)
                     except BaseException:
                         result.cancel()  # or closing the stream would wait for the run's own end
                         raise
-            self._emit(held)
         finally:
             # A run that was cancelled stops by itself. To cancel it again would break off its cleaning up.
             task = result.run_loop_task
@@ -92,23 +90,16 @@ class Running:
         if task is not None:
             task.result()  # one that was cancelled from within only falls silent
 
-    def _hear(self, event: StreamEvent, held: list[object], watch: Watch) -> None:
+    def _hear(self, event: StreamEvent, watch: Watch) -> None:
         delta = _delta(event)
         if delta is not None:
             watch.first_token()
+        # Of a primer's chunks only a model's say that the prompt was read, and the watch has told that.
+        opens = self._ctx.job.role != "primer"
         if self._chunks == "events":
-            held.append(event)
+            self._ctx.emit(event, first_token=opens)
         elif delta is not None and event.data.type == "response.output_text.delta":  # type: ignore[union-attr]
-            held.append(delta)
-        # A chunk releases a primer's followers. The frame around the first says nothing: the prompt may not
-        # have been read yet.
-        if held and (watch.spoke or self._ctx.job.role != "primer"):
-            self._emit(held)
-
-    def _emit(self, chunks: list[object]) -> None:
-        for chunk in chunks:
-            self._ctx.emit(chunk)
-        chunks.clear()
+            self._ctx.emit(delta, first_token=opens)
 
 
 def _delta(event: StreamEvent) -> str | None:
