@@ -64,7 +64,12 @@ from ._limits import (
     Limits as Limits,
     OnExhausted as OnExhausted,
 )
-from ._middleware import CallNext as CallNext, Middleware as Middleware, Scope as Scope
+from ._middleware import (
+    CallNext as CallNext,
+    Middleware as Middleware,
+    Scope as Scope,
+    Settled as Settled,
+)
 from ._options import GroupOptions as GroupOptions, JobOptions as JobOptions, SubmitOptions as SubmitOptions
 from ._output_errors import (
     OutputError as OutputError,
@@ -253,6 +258,7 @@ __all__ = [
     "SavingsTally",
     "SavingsTotals",
     "Scope",
+    "Settled",
     "Sink",
     "Snapshot",
     "Span",

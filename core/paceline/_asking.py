@@ -56,6 +56,7 @@ def suspended(run: Run, record: Record, suspend: Suspend) -> None:
     run.scheduler.suspend(record, state, keeps_lock=run.settings.lock_held_while_suspended)
     if run.history is not None:
         run.history.suspended(record)
+    run.settling.show_end(record, "suspended", None)
     group = record.group_record
     if group is not None and record is group.primer and not group.released:
         _primer_asks(run, group)

@@ -50,8 +50,7 @@ class Attempts:
         record.tries = number = record.tries + 1
         record.live = live = LiveAttempt(self._run, record, number, now)
         if self._run.history is not None:
-            waited = now - (record.accepted if record.ended is None else record.ended)
-            self._run.history.started(live, waited)
+            self._run.history.started(live)
         record.started = now
         record.ended = None
         if number == 1 and record.parent is not None and record.parent.body is not None:
@@ -105,6 +104,7 @@ class Attempts:
         self._clear_limits(live)
         live.given_up_at = self._loop.time()
         record.live = None
+        record.spent = live.usage
         free_waits(live)
         record.ended = self._loop.time()
         late = reason in ("timeout", "idle_timeout")
@@ -139,8 +139,9 @@ class Attempts:
             return
         self._clear_limits(live)
         history = self._run.history
-        if history is not None and not timer.cancelled() and timer.when() <= self._loop.time():
-            history.gone(live, live.usage)
+        said = not timer.cancelled() and timer.when() <= self._loop.time()
+        if history is not None and (said or live.late is not None):
+            history.gone(live)
         timer.cancel()
         self._run.attempt_gone(live, leftover)
 
@@ -243,6 +244,8 @@ class Attempts:
         live.active_at = self._loop.time()
         live.usage = usage if live.usage is None else live.usage + usage
         record.usage = usage if record.usage is None else record.usage + usage
+        if record.status is not None:
+            live.late = usage if live.late is None else live.late + usage
 
     def rate_limits(self, live: LiveAttempt, limits: RateLimits) -> None:
         """What a response said of its provider's limits; it is true even when the attempt was given up."""

@@ -182,6 +182,11 @@ class JobContext:
         return self._live.number
 
     @property
+    def waited(self) -> float:
+        """Seconds for which this attempt waited: since its job was submitted, or the last attempt ended."""
+        return self._live.waited
+
+    @property
     def cancelled(self) -> bool:
         """Whether the attempt was given up; sync code should look now and then."""
         return self._live.cancelled

@@ -356,6 +356,17 @@ class Engine:
         assert found.public is not None
         return found.public
 
+    def handle(self, job_id: str) -> Handle:
+        """Get an unfinished job by its id, as events and snapshots name it: to look at, await or cancel.
+
+        Raises:
+            UnknownName: if no unfinished job has that id.
+        """
+        found = self._open("handle").records.get(job_id)
+        if found is None:
+            raise UnknownName("unfinished job", job_id, (), "it has ended, or its id is wrong")
+        return Handle(found)
+
     async def reply(self, job_id: str, answer: Any, *, question: str | None = None) -> None:
         """Answer a question of a suspended job; with its last answer the job is queued again.
 

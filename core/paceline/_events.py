@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from ._event_parts import AskedQuestion, ErrorText, LaneLoad, Recorded, Waits
 from ._job import Role
 from ._usage import Usage
 
@@ -34,48 +35,20 @@ __all__ = [
     "JobSubmitted",
     "JobSuspended",
     "LaneChanged",
+    "LaneLoad",
     "LimitLifted",
     "LimitReached",
     "PrefixCached",
+    "QueueSampled",
     "RunEnded",
     "RunStarted",
     "SpanEnded",
+    "Waits",
 ]
 
 
-@dataclass(slots=True)
-class ErrorText:
-    """What went wrong, as text. `message` is empty where it was withheld: it often quotes the prompt."""
-
-    type: str
-    message: str = ""
-
-
-@dataclass(slots=True)
-class AskedQuestion:
-    """One open question of a suspended job. `value` is None where content was withheld."""
-
-    id: str
-    value: Any = None
-
-
-# Not frozen: a frozen dataclass takes three times as long to make, and the recorder fills in the stamp below.
 @dataclass(slots=True, kw_only=True)
-class _Recorded:
-    """The stamp, put on by the recorder: `seq` counts from 1 in a run, `time` is wall time in epoch seconds.
-
-    `v` is the version of the format: fields and types may be added under the same version, so a gap in `seq`
-    or an unknown field is no damage.
-    """
-
-    v: Literal[1] = 1
-    seq: int = 0
-    time: float = 0.0
-    run: str = ""
-
-
-@dataclass(slots=True, kw_only=True)
-class RunStarted(_Recorded):
+class RunStarted(Recorded):
     """First of a run: the engine was opened. `lanes` maps the names known so far to their weights."""
 
     type: Literal["run.started"] = "run.started"
@@ -85,7 +58,7 @@ class RunStarted(_Recorded):
 
 
 @dataclass(slots=True, kw_only=True)
-class RunEnded(_Recorded):
+class RunEnded(Recorded):
     """Last of a run: the engine has drained ("completed"), or was left by a cancellation or an error.
 
     `counts` says how many jobs ended in each status, and how many were left suspended.
@@ -98,7 +71,7 @@ class RunEnded(_Recorded):
 
 
 @dataclass(slots=True, kw_only=True)
-class LaneChanged(_Recorded):
+class LaneChanged(Recorded):
     """A lane was added, re-weighted, capped or closed while the engine ran; all fields hold the new state."""
 
     type: Literal["lane.changed"] = "lane.changed"
@@ -109,7 +82,7 @@ class LaneChanged(_Recorded):
 
 
 @dataclass(slots=True, kw_only=True)
-class GroupStarted(_Recorded):
+class GroupStarted(Recorded):
     """A group was submitted or opened; written before the `JobSubmitted` of its members."""
 
     type: Literal["group.started"] = "group.started"
@@ -123,7 +96,7 @@ class GroupStarted(_Recorded):
 
 
 @dataclass(slots=True, kw_only=True)
-class GroupReleased(_Recorded):
+class GroupReleased(Recorded):
     """A group's followers may start (after `settle` seconds), once in a group's life, and by what."""
 
     type: Literal["group.released"] = "group.released"
@@ -132,7 +105,7 @@ class GroupReleased(_Recorded):
 
 
 @dataclass(slots=True, kw_only=True)
-class GroupEnded(_Recorded):
+class GroupEnded(Recorded):
     """All members of a closed group have ended. `counts` says how many in each status."""
 
     type: Literal["group.ended"] = "group.ended"
@@ -142,7 +115,7 @@ class GroupEnded(_Recorded):
 
 
 @dataclass(slots=True, kw_only=True)
-class PrefixCached(_Recorded):
+class PrefixCached(Recorded):
     """A group's prefix was made at its provider, was there already, or could not be made.
 
     `fingerprint` is what the provider calls it. `seconds`: how long it was in the making.
@@ -157,7 +130,7 @@ class PrefixCached(_Recorded):
 
 
 @dataclass(slots=True, kw_only=True)
-class JobSubmitted(_Recorded):
+class JobSubmitted(Recorded):
     """A job was accepted. `after` holds the ids of the jobs and groups that it waits for."""
 
     type: Literal["job.submitted"] = "job.submitted"
@@ -176,7 +149,7 @@ class JobSubmitted(_Recorded):
 
 
 @dataclass(slots=True, kw_only=True)
-class JobStarted(_Recorded):
+class JobStarted(Recorded):
     """An attempt begins, `waited` seconds after its job was submitted or the last attempt ended."""
 
     type: Literal["job.started"] = "job.started"
@@ -188,7 +161,7 @@ class JobStarted(_Recorded):
 
 
 @dataclass(slots=True, kw_only=True)
-class JobFirstToken(_Recorded):
+class JobFirstToken(Recorded):
     """The attempt's model began to answer: its first `emit()` or `first_token()`, once an attempt."""
 
     type: Literal["job.first_token"] = "job.first_token"
@@ -197,7 +170,7 @@ class JobFirstToken(_Recorded):
 
 
 @dataclass(slots=True, kw_only=True)
-class JobEnded(_Recorded):
+class JobEnded(Recorded):
     """A job ended, once and for good. `attempt` is 0 if it never started.
 
     `seconds` is how long the last attempt ran; `usage` and `cost` are those of all attempts.
@@ -217,7 +190,7 @@ class JobEnded(_Recorded):
 
 
 @dataclass(slots=True, kw_only=True)
-class JobRetried(_Recorded):
+class JobRetried(Recorded):
     """An attempt failed, or was sent back, and another follows after `delay` seconds of backoff."""
 
     type: Literal["job.retried"] = "job.retried"
@@ -229,7 +202,7 @@ class JobRetried(_Recorded):
 
 
 @dataclass(slots=True, kw_only=True)
-class JobSuspended(_Recorded):
+class JobSuspended(Recorded):
     """The attempt returned `Suspend`: the job rests until its questions are answered."""
 
     type: Literal["job.suspended"] = "job.suspended"
@@ -239,7 +212,7 @@ class JobSuspended(_Recorded):
 
 
 @dataclass(slots=True, kw_only=True)
-class JobReplied(_Recorded):
+class JobReplied(Recorded):
     """An answer to one question of a suspended job was accepted; the answer itself is not recorded."""
 
     type: Literal["job.replied"] = "job.replied"
@@ -248,7 +221,7 @@ class JobReplied(_Recorded):
 
 
 @dataclass(slots=True, kw_only=True)
-class JobProgress(_Recorded):
+class JobProgress(Recorded):
     """The attempt called `ctx.progress(message, fraction)`."""
 
     type: Literal["job.progress"] = "job.progress"
@@ -259,7 +232,7 @@ class JobProgress(_Recorded):
 
 
 @dataclass(slots=True, kw_only=True)
-class SpanEnded(_Recorded):
+class SpanEnded(Recorded):
     """A span of a framework inside the attempt has ended. Times are in epoch seconds.
 
     The type of its error is its kind: frameworks tell no more than a message.
@@ -279,7 +252,7 @@ class SpanEnded(_Recorded):
 
 
 @dataclass(slots=True, kw_only=True)
-class JobChunk(_Recorded):
+class JobChunk(Recorded):
     """The attempt called `ctx.emit(chunk)`; written only for sinks that ask with `wants_chunks`."""
 
     type: Literal["job.chunk"] = "job.chunk"
@@ -289,7 +262,7 @@ class JobChunk(_Recorded):
 
 
 @dataclass(slots=True, kw_only=True)
-class AttemptAbandoned(_Recorded):
+class AttemptAbandoned(Recorded):
     """An attempt lost its slot while its task or thread still runs: it was cancelled or ran out of time.
 
     `reason` is a word of the engine's ("cancelled", "timeout", ...), never a text of the user's.
@@ -302,17 +275,22 @@ class AttemptAbandoned(_Recorded):
 
 
 @dataclass(slots=True, kw_only=True)
-class AttemptGone(_Recorded):
-    """An abandoned attempt really ended; `usage` is what it used in all, the late part included."""
+class AttemptGone(Recorded):
+    """An abandoned attempt really ended; `usage` is what it used in all.
+
+    `late` is what of it came after its job had ended, and is not in the usage of its `JobEnded`. An attempt
+    that ended soon after it was given up is told of only if there is any.
+    """
 
     type: Literal["attempt.gone"] = "attempt.gone"
     job: str
     attempt: int
     usage: Usage | None = None
+    late: Usage | None = None
 
 
 @dataclass(slots=True, kw_only=True)
-class LimitReached(_Recorded):
+class LimitReached(Recorded):
     """Jobs wait at a limit, until `until` (wall time) where that is known.
 
     `why`: the provider refused a job and asked to wait, its circuit breaker has opened, or too little of a
@@ -326,7 +304,7 @@ class LimitReached(_Recorded):
 
 
 @dataclass(slots=True, kw_only=True)
-class LimitLifted(_Recorded):
+class LimitLifted(Recorded):
     """A circuit breaker has closed: its probe succeeded."""
 
     type: Literal["limit.lifted"] = "limit.lifted"
@@ -335,7 +313,7 @@ class LimitLifted(_Recorded):
 
 
 @dataclass(slots=True, kw_only=True)
-class CacheMissed(_Recorded):
+class CacheMissed(Recorded):
     """A follower found nothing of the group's prefix in the provider's cache; others wait `hold` seconds."""
 
     type: Literal["cache.missed"] = "cache.missed"
@@ -345,7 +323,7 @@ class CacheMissed(_Recorded):
 
 
 @dataclass(slots=True, kw_only=True)
-class GroupReprimed(_Recorded):
+class GroupReprimed(Recorded):
     """The group's prefix had expired: this job goes first and establishes it again."""
 
     type: Literal["group.reprimed"] = "group.reprimed"
@@ -354,7 +332,24 @@ class GroupReprimed(_Recorded):
 
 
 @dataclass(slots=True, kw_only=True)
-class EventsDropped(_Recorded):
+class QueueSampled(Recorded):
+    """How busy the run is, and what holds the jobs that wait: at most once a second, while things happen.
+
+    Written only for sinks that ask with `wants_waits`. `waits` tells what events alone do not: which limit,
+    share or place jobs wait for, not what they come after. Of the jobs that wait, the first 1,000 are looked
+    at; `unseen` says how many more there are. `lanes` are the 100 with the most unfinished jobs.
+    """
+
+    type: Literal["queue.sampled"] = "queue.sampled"
+    slots_used: int
+    waiting: int
+    lanes: dict[str, LaneLoad]
+    waits: tuple[Waits, ...]
+    unseen: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class EventsDropped(Recorded):
     """This sink was too slow: `count` events up to this `seq` were not given to it.
 
     Only the sink that missed them is told, as soon as it takes events again.
@@ -389,6 +384,7 @@ Event: TypeAlias = (
     | LimitLifted
     | CacheMissed
     | GroupReprimed
+    | QueueSampled
     | EventsDropped
 )
 """Any event; `event.type` tells which, also to a type checker."""

@@ -100,6 +100,7 @@ class Executors:
     def __init__(self, executor: object, middleware: MiddlewareStack) -> None:
         self.middleware = middleware
         self.sees_submits: bool = middleware.sees_submits
+        self.sees_ends: bool = middleware.sees_ends
         self._named: dict[str, Bound] = {}
         self._given: WeakValueDictionary[int, Bound] = WeakValueDictionary()
         """Those that came with a job, by the id of the object, while a job that has not ended uses them."""

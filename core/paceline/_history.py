@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal, cast
 
 from . import _events as events
@@ -53,7 +53,7 @@ class History:
             )
         )
 
-    def submitted(self, record: Record, after: Sequence[str]) -> None:
+    def submitted(self, record: Record) -> None:
         job = record.job
         self.recorder.record(
             events.JobSubmitted(
@@ -66,16 +66,18 @@ class History:
                 parent=job.parent,
                 key=job.key,
                 priority=job.priority,
-                after=tuple(after),
+                after=job.after,
                 metadata=job.metadata,
                 payload=None if isinstance(job.payload, Inputs) else job.payload,
             )
         )
 
-    def started(self, live: LiveAttempt, waited: float) -> None:
+    def started(self, live: LiveAttempt) -> None:
         job = live.job
         self.recorder.record(
-            events.JobStarted(job=job.id, lane=job.lane, group=job.group, attempt=live.number, waited=waited)
+            events.JobStarted(
+                job=job.id, lane=job.lane, group=job.group, attempt=live.number, waited=live.waited
+            )
         )
 
     def first_token(self, live: LiveAttempt) -> None:
@@ -127,8 +129,10 @@ class History:
     def abandoned(self, live: LiveAttempt, reason: str) -> None:
         self.recorder.record(events.AttemptAbandoned(job=live.job.id, attempt=live.number, reason=reason))
 
-    def gone(self, live: LiveAttempt, usage: Usage | None) -> None:
-        self.recorder.record(events.AttemptGone(job=live.job.id, attempt=live.number, usage=usage))
+    def gone(self, live: LiveAttempt) -> None:
+        self.recorder.record(
+            events.AttemptGone(job=live.job.id, attempt=live.number, usage=live.usage, late=live.late)
+        )
 
     def noted(self, note: Note, wall: Callable[[float], float]) -> None:
         """Something happened at a gate, or to the prefix of a group."""

@@ -108,6 +108,8 @@ class Intake:
         now = run.loop.time()
         job = self._job(payload, options, parent, lane, key, group, role, bound, name, now)
         number = self._number
+        if after:
+            job.after = tuple([node.label for node, _ in after])
         if run.executors.sees_submits:
             run.executors.middleware.submit(job)
         inputs = payload if isinstance(payload, Inputs) else None
@@ -181,7 +183,7 @@ class Intake:
             due = record.accepted + seconds
             record.deadline = run.loop.call_at(due, pass_deadline, run, record, seconds, context=run.context)
         if run.history is not None:
-            run.history.submitted(record, [node.label for node, _ in after])
+            run.history.submitted(record)
         ended = run.scheduler.add(record, record.accepted, after)
         if ended:
             run.settling.settle(ended)

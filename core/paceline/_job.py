@@ -37,7 +37,8 @@ class Job:
     """One piece of work, as an executor sees it: data only, so that it can run in another process.
 
     `executor` is the registered name of what runs it. `headers` is text that middleware wrote at submit
-    (a traceparent, a tenant). After a suspension `reply` holds the answer (or, for several questions, a
+    (a traceparent, a tenant). `after` holds the ids of the jobs, and the names of the groups, that it waits
+    for. After a suspension `reply` holds the answer (or, for several questions, a
     mapping from question id to answer) and `state` what the job left in its `Suspend`.
     """
 
@@ -56,6 +57,7 @@ class Job:
     headers: dict[str, str] = field(default_factory=dict[str, str])
     reply: Any = None
     state: Any = None
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

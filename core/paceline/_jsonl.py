@@ -30,6 +30,7 @@ class JsonlSink:
     metadata, error and progress message) in plain JSON data, its own copy, and returns what to write
     instead; where it raises, a marker is written and `redaction_failures` counts it. `chunks` asks for a
     `JobChunk` for every `emit`; mind that a secret which is streamed in two chunks is never seen whole.
+    `waits` asks for a `QueueSampled` about once a second, by which a reader knows what jobs wait for.
 
     Raises:
         OSError: if the file cannot be opened for writing, saying why (FileNotFoundError: no such folder).
@@ -42,11 +43,13 @@ class JsonlSink:
         *,
         content: Content = "none",
         chunks: bool = False,
+        waits: bool = True,
         redact: Callable[[Any], object] | None = None,
         append: bool = False,
     ) -> None:
         self.path: Path = Path(path)
         self.wants_chunks = chunks
+        self.wants_waits = waits
         self._encoder = LineEncoder(content, redact)
         self._file = _open(self.path, append=append)
         self._torn = append and _is_torn(self._file)

@@ -42,6 +42,7 @@ class LiveAttempt:
         "given_up_at",
         "grants",
         "job",
+        "late",
         "leftover",
         "live",
         "number",
@@ -52,6 +53,7 @@ class LiveAttempt:
         "task",
         "timers",
         "usage",
+        "waited",
         "waits",
     )
 
@@ -61,6 +63,7 @@ class LiveAttempt:
         self.job: Job = record.job
         self.number: int = number
         self.started: float = started
+        self.waited: float = started - (record.accepted if record.ended is None else record.ended)
         self.task: asyncio.Task[None] | None = None
         self.entered: bool = False
         """Its task has taken its first step."""
@@ -73,6 +76,8 @@ class LiveAttempt:
         self.calls: set[ThreadCall] | None = None
         self.timers: list[asyncio.TimerHandle] | None = None
         self.usage: Usage | None = None
+        self.late: Usage | None = None
+        """What of it came after its job had ended."""
         self.active_at: float = started
         self.rested: float = 0.0
         """Seconds for which it has asked: they do not count in its timeout."""

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 if TYPE_CHECKING:
     from ._context import JobContext
     from ._job import Job
+    from ._record import Record
+    from ._sinks import Sink
     from ._span import Span
+    from ._usage import Usage
 
-__all__ = ["CallNext", "Execute", "Middleware", "MiddlewareStack", "Scope"]
+__all__ = ["CallNext", "Execute", "Middleware", "MiddlewareStack", "Scope", "Settled"]
 
 _log = logging.getLogger("paceline")
 
-_OFFERS = ("around", "on_submit", "on_begin", "on_end", "on_span")
+_OFFERS = ("around", "on_submit", "on_begin", "on_end", "on_settled", "on_span")
 
 CallNext: TypeAlias = Callable[..., Awaitable[object]]
 """`await call_next()`; or, to hand on another job or context, `await call_next(job, ctx)`."""
@@ -28,7 +31,8 @@ Execute: TypeAlias = Callable[["Job", "JobContext"], Awaitable[object]]
 class Scope:
     """Something that holds attempts: a run, a group, a graph or a flow.
 
-    `id` is unique in the run; `parent` is the id of the job in which it was opened, if any.
+    `id` is unique in the run (of a graph or flow it is that of its job, and `headers` are its job's);
+    `parent` is the id of the job in which it was opened, if any.
     """
 
     kind: Literal["run", "group", "graph", "flow"]
@@ -38,6 +42,24 @@ class Scope:
     parent: str | None = None
     lane: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+# Not frozen: made for each attempt, and a frozen dataclass takes four times as long to make.
+@dataclass(slots=True)
+class Settled:
+    """How an attempt ended for the engine; or a job that never started, with `attempt` 0.
+
+    "again": middleware or executor sent it back (`RunAgain`). "failed" with `retry_in`: another attempt
+    follows in that many seconds. `usage` is what the attempt had used by then. `last`: its job has ended.
+    """
+
+    attempt: int
+    outcome: Literal["succeeded", "failed", "cancelled", "skipped", "suspended", "again"]
+    error: BaseException | None = None
+    usage: Usage | None = None
+    retry_in: float | None = None
+    last: bool = False
 
 
 class Middleware(Protocol):
@@ -45,8 +67,9 @@ class Middleware(Protocol):
 
     `around` may change what comes back, raise, or raise `RunAgain`. `on_submit` may write text into
     `job.headers`; what it raises is raised by submit, and the job is not accepted. `on_begin` runs in the
-    opener's context, `on_end` when the scope is over, `on_span` where a framework tells of a span of its own
-    (errors of the last two are logged).
+    opener's context, `on_end` when the scope is over, `on_settled` when an attempt is, `on_span` where a
+    framework tells of a span of its own (errors of the last three are logged). If it has a `sink`, events go
+    there as to those in `sinks=`.
     """
 
     async def around(self, job: Job, ctx: JobContext, call_next: CallNext) -> object:
@@ -65,6 +88,15 @@ class Middleware(Protocol):
         """See a scope end."""
         ...
 
+    def on_settled(self, job: Job, settled: Settled) -> None:
+        """See how an attempt ended for the engine, or that a job ended; on the thread of the event loop.
+
+        Once for each attempt: when `around` has returned, or when the attempt was given up (cancelled, out
+        of time), though its code may still run. Once more for a job that ended while it did not run: before
+        its first attempt, between two, or at rest. Graphs and flows that have begun are scopes instead.
+        """
+        ...
+
     def on_span(self, job: Job, span: Span) -> None:
         """See a framework's own span, as it starts and once it has ended, where the framework runs."""
         ...
@@ -73,16 +105,18 @@ class Middleware(Protocol):
 class MiddlewareStack:
     """The middleware of one engine, the first outermost, sorted by what each offers."""
 
-    __slots__ = ("_around", "_begin", "_end", "_span", "_submit")
+    __slots__ = ("_around", "_begin", "_end", "_items", "_settled", "_span", "_submit")
 
     def __init__(self, middleware: Sequence[object]) -> None:
         def offered(name: str, each: Sequence[object]) -> list[Callable[..., Any]]:
             return [method for item in each if (method := getattr(item, name, None)) is not None]
 
+        self._items = middleware
         self._around = offered("around", middleware)
         self._submit = offered("on_submit", middleware)
         self._begin = offered("on_begin", middleware)
         self._end = offered("on_end", middleware[::-1])
+        self._settled = offered("on_settled", middleware[::-1])
         self._span = offered("on_span", middleware)
         for item in middleware:
             if not any(hasattr(item, name) for name in _OFFERS):
@@ -92,6 +126,16 @@ class MiddlewareStack:
     def sees_spans(self) -> bool:
         """Whether any wants to see what frameworks trace."""
         return bool(self._span)
+
+    @property
+    def sees_ends(self) -> bool:
+        """Whether any wants to see how attempts ended."""
+        return bool(self._settled)
+
+    @property
+    def sinks(self) -> list[Sink]:
+        """The sinks that middleware brings."""
+        return [sink for item in self._items if (sink := getattr(item, "sink", None)) is not None]
 
     @property
     def sees_submits(self) -> bool:
@@ -121,6 +165,18 @@ class MiddlewareStack:
                 on_span(job, span)
             except Exception:  # noqa: BLE001 - logged
                 _log.exception("%r failed at span %r of job %r", on_span, span.name, job.name)
+
+    def settled(
+        self, record: Record, outcome: Any, error: BaseException | None, retry_in: float | None = None
+    ) -> None:
+        """Show how the last attempt of a job ended, or that the job did."""
+        usage, record.spent = record.spent, None
+        settled = Settled(record.tries, outcome, error, usage, retry_in, record.status is not None)
+        for on_settled in self._settled:
+            try:
+                on_settled(record.job, settled)
+            except Exception:  # noqa: BLE001 - logged
+                _log.exception("%r failed at the end of job %r", on_settled, record.job.name)
 
     def end(self, scope: Scope, error: BaseException | None) -> None:
         """Show that a scope is over; what goes wrong there is logged, for nobody is left to be told."""

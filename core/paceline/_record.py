@@ -75,6 +75,7 @@ class Record(Entry):
         "parent",
         "questions",
         "run",
+        "spent",
         "started",
         "tries",
         "usage",
@@ -129,6 +130,8 @@ class Record(Entry):
         self.output: Any = None
         self.error: BaseException | None = None
         self.usage: Usage | None = None
+        self.spent: Usage | None = None
+        """By an attempt that is over, until middleware was told."""
         self.cost: float = 0.0
         """Of all attempts that are over, in the engine's unit."""
         self.questions: tuple[Question, ...] = ()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Final, Protocol
 
-from ._events import Event, EventsDropped, JobChunk
+from ._events import Event, EventsDropped, JobChunk, QueueSampled
 from ._sinks import Sink
 
 __all__ = ["Recorder", "SinkStatistics"]
@@ -18,6 +18,8 @@ _log = logging.getLogger("paceline.events")
 
 _BATCH: Final = 500
 _MOST_AT_ONCE: Final = 5_000
+_SAMPLED_EVERY: Final = 1.0
+"""Seconds between looks at what waits; a person does not read faster."""
 
 
 class _Timer(Protocol):
@@ -44,7 +46,8 @@ class Recorder:
 
     All methods but `close` belong to the thread of the event loop; none of them waits. `wall` gives epoch
     seconds. `call_later` is armed only while events wait for their batch to fill (500 events or
-    `flush_after` seconds), so that a virtual clock can come to rest. At most `capacity` events wait for a
+    `flush_after` seconds), and for a second after an event if a sink wants to know what waits (`sample`
+    tells it), so that a virtual clock can come to rest. At most `capacity` events wait for a
     sink, besides those that it is writing; more are dropped for it, counted, and told to it by an
     `EventsDropped` ahead of the next batch it gets.
 
@@ -61,11 +64,12 @@ class Recorder:
         call_later: Callable[[float, Callable[[], None]], _Timer],
         capacity: int = 100_000,
         flush_after: float = 0.05,
+        sample: Callable[[], Event] | None = None,
     ) -> None:
         for sink in sinks:
             _check(sink)
         self.enabled: bool = bool(sinks)
-        self.wants_chunks: bool = any(_wants_chunks(sink) for sink in sinks)
+        self.wants_chunks: bool = any(_wants(sink, "chunks") for sink in sinks)
         self._run = run
         self._wall = wall
         self._call_later = call_later
@@ -74,6 +78,8 @@ class Recorder:
         self._seq = 0
         self._buffer: list[Event] = []
         self._timer: _Timer | None = None
+        self._sample = sample if any(_wants(sink, "waits") for sink in sinks) else None
+        self._sample_timer: _Timer | None = None
         self._feeds = [
             _Feed(sink, name, capacity, self._ended) for sink, name in zip(sinks, _names(sinks), strict=True)
         ]
@@ -90,6 +96,16 @@ class Recorder:
         """
         if not self.enabled:
             return
+        self._write(event)
+        if self._sample is not None and self._sample_timer is None:
+            self._sample_timer = self._call_later(_SAMPLED_EVERY, self._take_sample)
+
+    def _take_sample(self) -> None:
+        self._sample_timer = None
+        if self.enabled and self._sample is not None:
+            self._write(self._sample())
+
+    def _write(self, event: Event) -> None:
         self._seq += 1
         event.seq = self._seq
         event.time = self._wall()
@@ -121,6 +137,8 @@ class Recorder:
         if self._closing:
             return
         self._closing = True
+        if self._sample_timer is not None:
+            self._sample_timer.cancel()
         self.flush()
         self.enabled = self.wants_chunks = False
         self._on_done = on_done
@@ -177,7 +195,8 @@ class _Feed:
         self._sink = sink
         self._capacity = capacity
         self._on_end = on_end
-        self._chunks = _wants_chunks(sink)
+        asked = {JobChunk: _wants(sink, "chunks"), QueueSampled: _wants(sink, "waits")}
+        self._unasked = frozenset[type]([kind for kind, wanted in asked.items() if not wanted])
         self._queue: SimpleQueue[tuple[Event, ...] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         # Each counter is changed by one thread only, so none needs a lock.
@@ -187,8 +206,8 @@ class _Feed:
         self._complained = False
 
     def offer(self, batch: tuple[Event, ...]) -> None:
-        if not self._chunks and any(type(event) is JobChunk for event in batch):
-            batch = tuple(event for event in batch if type(event) is not JobChunk)
+        if self._unasked and any(type(event) in self._unasked for event in batch):
+            batch = tuple(event for event in batch if type(event) not in self._unasked)
         if not batch:
             return
         if self._offered - self._taken + len(batch) > self._capacity:
@@ -262,8 +281,8 @@ class _Feed:
             self._written += len(batch)
 
 
-def _wants_chunks(sink: Sink) -> bool:
-    return bool(getattr(sink, "wants_chunks", False))
+def _wants(sink: Sink, what: str) -> bool:
+    return bool(getattr(sink, f"wants_{what}", False))
 
 
 def _names(sinks: Sequence[Sink]) -> list[str]:

@@ -184,6 +184,7 @@ class Run:
         """An attempt ended by itself: say what becomes of its job."""
         record = live.record
         record.live = None
+        record.spent = live.usage
         free_waits(live)
         record.ended = now = self.loop.time()
         if isinstance(error, SkipJob):
@@ -256,6 +257,8 @@ class Run:
             record.close_attempt("failed", error)
         if self.history is not None:
             self.history.retried(record, error, delay, None if live is None else live.usage)
+        if live is not None:
+            self.settling.show_end(record, "failed", error, delay)
         self._restart_streams(record)
         self.scheduler.retry(record, now + delay)
         cancel_children(self, record, "its parent is tried again")
@@ -269,6 +272,7 @@ class Run:
             record.job = replace(record.job, payload=payload, state=state, reply=None)
         if self.history is not None:
             self.history.retried(record, None, 0.0, live.usage)
+        self.settling.show_end(record, "again", None, 0.0)
         self._restart_streams(record)
         self.scheduler.again(record)
         cancel_children(self, record, "its parent is run again")
@@ -378,14 +382,17 @@ def _new_run_id(wall: float, random: Random) -> str:
 
 
 def _open_history(run: Run) -> History | None:
-    if not run.settings.sinks:
+    sinks = (*run.settings.sinks, *run.settings.executors.middleware.sinks)
+    if not sinks:
         return None  # nobody reads it: no event is ever built, nor are their classes imported
     from ._history import History
     from ._recorder import Recorder
+    from ._sampling import sample_queue
 
     loop = run.loop
     wall = run.hooks.wall
     recorder = Recorder(
-        run.settings.sinks, run=run.id, wall=lambda: wall(loop.time()), call_later=loop.call_later
-    )
+        sinks, run=run.id, wall=lambda: wall(loop.time()), call_later=loop.call_later,
+        sample=lambda: sample_queue(run),
+    )  # fmt: skip
     return History(recorder)

@@ -43,6 +43,7 @@ class Settling:
         assert status is not None
         if status == "skipped" and record.cause is not None:
             record.error = _error_of(record.cause)
+        self.show_end(record, status, record.error)
         self._run.counts[status] += 1
         del self._run.records[record.label]  # not job.id: an executor could have changed it
         parent = record.parent
@@ -64,6 +65,13 @@ class Settling:
             self._run.executors.middleware.end(body.scope, record.error)
         if parent is not None:
             self._tell_parent(parent, record)
+
+    def show_end(
+        self, record: Record, outcome: str, error: BaseException | None, retry_in: float | None = None
+    ) -> None:
+        """Show the middleware how an attempt ended, or that a job did. Bodies are scopes, once they began."""
+        if self._run.executors.sees_ends and record.body is None:
+            self._run.executors.middleware.settled(record, outcome, error, retry_in)
 
     def _leave_group(self, group: GroupRecord, record: Record) -> None:
         group.unended.pop(record, None)

@@ -22,8 +22,9 @@ class Sink(Protocol):
 
     A sink that raises is logged once and tried again with the next batch; one that is too slow misses
     events, which an `EventsDropped` tells it. Neither touches a job. A sink may have an attribute
-    `wants_chunks: bool` (default False), to get a `JobChunk` for every `emit`, and `name: str` (default: its
-    class), by which logs and statistics call it.
+    `wants_chunks: bool` (default False), to get a `JobChunk` for every `emit`, `wants_waits: bool`
+    (default False), to get a `QueueSampled` about once a second, and `name: str` (default: its class), by
+    which logs and statistics call it.
     """
 
     def write(self, events: Sequence[Event], /) -> None:
@@ -38,8 +39,9 @@ class Sink(Protocol):
 class MemorySink:
     """Keeps every event in `events`, for tests and notebooks; it grows as long as the run does."""
 
-    def __init__(self, *, chunks: bool = False) -> None:
+    def __init__(self, *, chunks: bool = False, waits: bool = False) -> None:
         self.wants_chunks = chunks
+        self.wants_waits = waits
         self.events: list[Event] = []
 
     def write(self, events: Sequence[Event], /) -> None:
@@ -63,7 +65,9 @@ class CallbackSink:
         TypeError: if the function is not callable, or is a coroutine function, which nobody would await.
     """
 
-    def __init__(self, function: Callable[[Event], object], *, chunks: bool = False) -> None:
+    def __init__(
+        self, function: Callable[[Event], object], *, chunks: bool = False, waits: bool = False
+    ) -> None:
         if not callable(function):
             raise TypeError(f"CallbackSink takes a function of an event, not {function!r}")
         if inspect.iscoroutinefunction(function):
@@ -72,6 +76,7 @@ class CallbackSink:
                 "function, and in it loop.call_soon_threadsafe(...) to get back into yours"
             )
         self.wants_chunks = chunks
+        self.wants_waits = waits
         self._function = function
 
     def write(self, events: Sequence[Event], /) -> None:

@@ -31,12 +31,15 @@ from ._events import (
     JobSubmitted as JobSubmitted,
     JobSuspended as JobSuspended,
     LaneChanged as LaneChanged,
+    LaneLoad as LaneLoad,
     LimitLifted as LimitLifted,
     LimitReached as LimitReached,
     PrefixCached as PrefixCached,
+    QueueSampled as QueueSampled,
     RunEnded as RunEnded,
     RunStarted as RunStarted,
     SpanEnded as SpanEnded,
+    Waits as Waits,
 )
 
 __all__ = [
@@ -62,13 +65,16 @@ __all__ = [
     "JobSubmitted",
     "JobSuspended",
     "LaneChanged",
+    "LaneLoad",
     "LimitLifted",
     "LimitReached",
     "PrefixCached",
+    "QueueSampled",
     "RunEnded",
     "RunStarted",
     "SpanEnded",
     "UnreadableEvent",
+    "Waits",
     "dump_event",
     "parse_event",
 ]

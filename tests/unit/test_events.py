@@ -40,12 +40,15 @@ from paceline._events import (
     JobSubmitted,
     JobSuspended,
     LaneChanged,
+    LaneLoad,
     LimitLifted,
     LimitReached,
     PrefixCached,
+    QueueSampled,
     RunEnded,
     RunStarted,
     SpanEnded,
+    Waits,
 )
 from paceline._plain import plain
 from paceline._usage import Usage
@@ -124,6 +127,16 @@ EVENTS: list[Event] = [
     CacheMissed(seq=15, time=1.5, run="r", group="g", job="j", hold=2.0),
     GroupReprimed(seq=15, time=1.5, run="r", group="g", job="j"),
     GroupEnded(seq=16, time=1.5, run="r", group="g", outcome="failed", counts={"failed": 1}),
+    QueueSampled(
+        seq=16,
+        time=1.5,
+        run="r",
+        slots_used=1,
+        waiting=2,
+        lanes={"bulk": LaneLoad(2, 1, 3, 2.5, 0.75)},
+        waits=(Waits("limit", "gpt-5", "waits for its limit, gpt-5", 2, ("j", "k"), 9.5),),
+        unseen=1,
+    ),
     EventsDropped(seq=17, time=1.5, run="r", sink="JsonlSink", count=12),
     RunEnded(seq=18, time=1.5, run="r", outcome="failed", counts={"failed": 1}, error=FAILURE),
 ]
