@@ -89,9 +89,7 @@ class Body(ABC):
             body.earlier = earlier
         if scope is None and self.kind != "map":
             job = record.job
-            scope = Scope(
-                self.kind, job.id, job.name, live.run.id, job.parent, job.lane, job.metadata, job.headers
-            )
+            scope = Scope(self.kind, job.id, job.name, live.run.id, job.parent, job.lane, job.metadata, job)
             live.run.executors.middleware.begin(scope)
         body.scope = scope
         return await body.work()

@@ -41,10 +41,10 @@ class Waits:
     """
 
     kind: str
-    on: str | None
-    text: str
-    count: int
-    jobs: tuple[str, ...]
+    on: str | None = None  # what is None is not written
+    text: str = ""
+    count: int = 0
+    jobs: tuple[str, ...] = ()
     until: float | None = None
 
 

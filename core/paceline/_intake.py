@@ -108,6 +108,7 @@ class Intake:
         now = run.loop.time()
         job = self._job(payload, options, parent, lane, key, group, role, bound, name, now)
         number = self._number
+        job.run = run.id
         if after:
             job.after = tuple([node.label for node, _ in after])
         if run.executors.sees_submits:

@@ -38,7 +38,7 @@ class Job:
 
     `executor` is the registered name of what runs it. `headers` is text that middleware wrote at submit
     (a traceparent, a tenant). `after` holds the ids of the jobs, and the names of the groups, that it waits
-    for. After a suspension `reply` holds the answer (or, for several questions, a
+    for, `run` the id of its run. After a suspension `reply` holds the answer (or, for several questions, a
     mapping from question id to answer) and `state` what the job left in its `Suspend`.
     """
 
@@ -58,6 +58,7 @@ class Job:
     reply: Any = None
     state: Any = None
     after: tuple[str, ...] = ()
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True)

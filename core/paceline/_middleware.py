@@ -31,8 +31,8 @@ Execute: TypeAlias = Callable[["Job", "JobContext"], Awaitable[object]]
 class Scope:
     """Something that holds attempts: a run, a group, a graph or a flow.
 
-    `id` is unique in the run (of a graph or flow it is that of its job, and `headers` are its job's);
-    `parent` is the id of the job in which it was opened, if any.
+    `id` is unique in the run (of a graph or flow it is that of its `job`); `parent` is the id of the job in
+    which it was opened, if any.
     """
 
     kind: Literal["run", "group", "graph", "flow"]
@@ -42,7 +42,7 @@ class Scope:
     parent: str | None = None
     lane: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    job: Job | None = None
 
 
 # Not frozen: made for each attempt, and a frozen dataclass takes four times as long to make.

@@ -217,6 +217,29 @@ def test_a_prompt_end_after_a_cancellation_is_not_called_abandoned() -> None:
     assert not sink.of(events.AttemptGone)
 
 
+def test_what_an_attempt_uses_after_its_job_has_ended_is_told_apart() -> None:
+    async def late(ctx: JobContext) -> None:
+        ctx.usage(Usage(input_tokens=1))
+        try:
+            await asyncio.sleep(100)
+        finally:
+            ctx.usage(Usage(input_tokens=9))
+
+    async def main(sink: MemorySink) -> None:
+        async with Engine(Calls(), sinks=[sink]) as engine:
+            cancelled = await engine.submit(late)
+            timed_out = await engine.submit(late, timeout=2, retry=RetryPolicy(2))
+            await asyncio.sleep(1)
+            cancelled.cancel()
+            await timed_out.wait()
+
+    sink = record(main)
+    ended = [event.usage.input_tokens for event in sink.of(events.JobEnded) if event.usage]
+    gone = [event.late.input_tokens for event in sink.of(events.AttemptGone) if event.late]
+    assert ended == [1, 1 + 9 + 1], "the second attempt had begun when the first told"
+    assert gone == [9, 9], "of one that ended with its job each"
+
+
 def test_progress_and_chunks_are_recorded_for_those_who_ask() -> None:
     async def talk(ctx: JobContext) -> None:
         ctx.progress("half way", 0.5)

@@ -228,7 +228,7 @@ def test_graphs_and_flows_are_scopes_and_their_jobs_are_told() -> None:
 
     VirtualClock().run(main)
     assert Counter(name for name, _ in ends.told) == {"load": 1, "rank": 1, "double": 2}
-    assert [(scope.kind, scope.headers) for scope in scopes[1:]] == [
+    assert [(scope.kind, scope.job and scope.job.headers) for scope in scopes[1:]] == [
         ("graph", {"tenant": "seven"}),
         ("flow", {"tenant": "seven"}),
     ]
