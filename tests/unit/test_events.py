@@ -134,7 +134,10 @@ EVENTS: list[Event] = [
         slots_used=1,
         waiting=2,
         lanes={"bulk": LaneLoad(2, 1, 3, 2.5, 0.75)},
-        waits=(Waits("limit", "gpt-5", "waits for its limit, gpt-5", 2, ("j", "k"), 9.5),),
+        waits=(
+            Waits("limit", "gpt-5", "waits for its limit, gpt-5", 2, ("j", "k"), 9.5),
+            Waits("slot", None, "waits for a free slot", 1, ("l",)),
+        ),
         unseen=1,
     ),
     EventsDropped(seq=17, time=1.5, run="r", sink="JsonlSink", count=12),

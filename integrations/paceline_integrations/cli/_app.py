@@ -16,10 +16,12 @@ except ImportError as _error:
 from ._errors import CommandError
 from .compare import compare
 from .demo import demo
+from .follow import follow, replay
 from .graph import graph
 from .interrupts import INTERRUPTED, leave_interrupted
 from .plan import plan
 from .run import run
+from .show import show
 from .simulate import simulate
 
 del _rich
@@ -42,7 +44,7 @@ def _help(command: Callable[..., None]) -> str:
     return "\n\n".join(" ".join(each.split()) for each in paragraphs.split("\n\n"))
 
 
-for _command in (run, plan, graph, demo, compare, simulate):
+for _command in (run, follow, replay, show, plan, graph, demo, compare, simulate):
     app.command(help=_help(_command))(_command)
 
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
-
-from pydantic import TypeAdapter
-from pydantic.errors import PydanticUserError
+from typing import Any
 
 from paceline import NO_DEFAULT, CallNext, Job, JobContext, Question, QuestionReport, Suspend
+from paceline_integrations.forms import json_schema
 
-__all__ = ["Asked", "Asker", "Askers", "json_schema"]
+__all__ = ["Asked", "Asker", "Askers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +84,3 @@ class Askers:
     def get(self, job_id: str) -> Asker | None:
         """Who it is, if it was seen."""
         return self._jobs.get(job_id)
-
-
-def json_schema(schema: object) -> dict[str, Any] | None:
-    """What an answer must be, as a JSON Schema; None where anything will do, or JSON has no words for it."""
-    if schema is None:
-        return None
-    if isinstance(schema, Mapping):
-        return dict(cast("Mapping[str, Any]", schema))
-    try:
-        return TypeAdapter(cast("type[Any]", schema)).json_schema()
-    except (PydanticUserError, TypeError, NameError):  # a class of one's own, a name that is not there yet
-        return None

@@ -11,10 +11,11 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
+from paceline_integrations.forms import Form, form_of
+from paceline_integrations.visible import visible
+
 from .asked import Asked
-from .forms import Form, form_of
 from .keys import Key, LineEditor, Terminal
-from .visible import visible
 
 __all__ = ["LEFT_OPEN", "Person", "Said"]
 

@@ -51,6 +51,15 @@ def demo(
         bool,
         typer.Option("--compare", help="Send everything at once, too, and compare.", rich_help_panel=_REAL),
     ] = False,
+    traces: Annotated[
+        str | None,
+        option(
+            "Send the traces to Phoenix or MLflow on this machine and show them; it is installed the first "
+            "time (900 MB, into a folder of the user's cache, or PACELINE_BACKENDS).",
+            panel="Traces",
+            metavar="phoenix|mlflow",
+        ),
+    ] = None,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Do not ask before sending.", rich_help_panel=_REAL)
     ] = False,

@@ -52,6 +52,7 @@ class DemoRun:
         mark: str = "",
         retry: RetryPolicy | None = None,
         policy: GroupPolicy | None = None,
+        middleware: Sequence[Any] = (),
     ) -> None:
         self._executor = executor
         self._documents = documents
@@ -59,6 +60,7 @@ class DemoRun:
         self._mark = f"[{mark}] " if mark else ""
         self._retry = retry
         self._policy = policy
+        self._middleware = middleware
         self.tally = RunTally()
         self.snapshot: Snapshot | None = None
 
@@ -79,7 +81,13 @@ class DemoRun:
 
     async def main(self) -> None:
         """Ask every question on every document."""
-        async with Engine(self._executor, slots=SLOTS, retry=self._retry) as engine:
+        async with Engine(
+            {"ask": self._executor},
+            slots=SLOTS,
+            retry=self._retry,
+            middleware=self._middleware,
+            run_id="demo-in-groups" if self._grouped else "demo-at-once",
+        ) as engine:
             watcher = asyncio.create_task(self._watch(engine))
             try:
                 await (self._in_groups(engine) if self._grouped else self._at_once(engine))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,14 @@ from paceline_integrations.simulator import Simulator, SimulatorSettings
 from ._errors import CommandError
 from .demo_run import QUESTIONS, SLOTS, DemoRun, Measure
 from .demo_text import print_answers, print_comparison, print_opening, print_troubles
+from .demo_traces import TracedDemo, traced_demo
 from .documents import Selection, own_documentation, read_folder
 from .interrupts import INTERRUPTED, run_until_interrupted
 from .known import known_provider
 from .progress import show_progress
 from .settings import DemoSettings, read_settings
 from .terms import policy_at, savings_at
+from .tracing import Tracing
 
 __all__ = ["demonstrate"]
 
@@ -45,14 +47,24 @@ def demonstrate(folder: Path | None, flags: dict[str, Any]) -> int:
     settings = read_settings(DemoSettings, flags)
     selection = own_documentation() if folder is None else read_folder(folder)
     console = Console()
-    if settings.real:
-        return _ask_provider(console, selection, settings)
-    if flags.get("provider") is not None:  # one in the environment is meant for other commands
+    if not settings.real and flags.get("provider") is not None:  # in the environment it is for other commands
         raise CommandError("--provider goes with --real: of the simulator it is known")
-    return _ask_simulator(console, selection, known_provider("simulator", None))
+    with (
+        nullcontext(Tracing())
+        if settings.traces is None
+        else traced_demo(console, settings.traces) as tracing
+    ):
+        if settings.real:
+            code = _ask_provider(console, selection, settings, tracing)
+        else:
+            code = _ask_simulator(console, selection, known_provider("simulator", None), tracing)
+        tracing.finish(interrupted=code == INTERRUPTED)
+    return code
 
 
-def _ask_simulator(console: Console, selection: Selection, facts: Provider) -> int:
+def _ask_simulator(
+    console: Console, selection: Selection, facts: Provider, tracing: Tracing | TracedDemo
+) -> int:
     rate = min(max(selection.tokens * len(QUESTIONS) / SLOTS / _SECONDS, 2_000.0), 100_000.0)
     speed = SimulatorSettings(prefill_rate=round(rate, -2), decode_rate=_DECODE)
     print_opening(
@@ -70,7 +82,13 @@ def _ask_simulator(console: Console, selection: Selection, facts: Provider) -> i
                 await DemoRun(chain, selection.documents[:1], grouped=True).main()
                 for grouped in (True, False):
                     server.reset()  # nothing is left in the cache
-                    run = DemoRun(chain, selection.documents, grouped=grouped, policy=policy_at(facts))
+                    run = DemoRun(
+                        chain,
+                        selection.documents,
+                        grouped=grouped,
+                        policy=policy_at(facts),
+                        middleware=tracing.middleware,
+                    )
                     await _go(console, run)
                     measures.append(Measure(run.report(), server.stats()))
             return measures
@@ -83,7 +101,9 @@ def _ask_simulator(console: Console, selection: Selection, facts: Provider) -> i
     return _code(measures)
 
 
-def _ask_provider(console: Console, selection: Selection, settings: DemoSettings) -> int:
+def _ask_provider(
+    console: Console, selection: Selection, settings: DemoSettings, tracing: Tracing | TracedDemo
+) -> int:
     if not os.environ.get("OPENAI_API_KEY"):
         raise CommandError(
             "--real needs OPENAI_API_KEY (and OPENAI_BASE_URL, for other providers than OpenAI)"
@@ -114,6 +134,7 @@ def _ask_provider(console: Console, selection: Selection, settings: DemoSettings
                     mark=mark,
                     retry=RetryPolicy(3),
                     policy=policy,
+                    middleware=tracing.middleware,
                 )
                 await _go(console, run)
                 measures.append(Measure(run.report()))

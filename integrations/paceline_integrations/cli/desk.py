@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from paceline import Engine, Question, ReplyRefused, Snapshot, UnknownName
+from paceline_integrations.visible import visible
 
 from .asked import Asked, Asker, Askers
 from .interrupts import undone_in_any_case
-from .visible import visible
 
 if TYPE_CHECKING:
     from .answers import Answers

@@ -45,7 +45,7 @@ class ResultsWriter(Protocol):
     """Where results go."""
 
     def add(self, place: int, result: JobResult) -> None:
-        """Write a result; `place` is its job's number in the input, from 0."""
+        """Write a result; `place` is its job's number in the input, from 0. It replaces one of before."""
         ...
 
     def finish(self) -> None:
@@ -55,7 +55,7 @@ class ResultsWriter(Protocol):
 
 @final
 class ResultsStream:
-    """Writes results to a stream as they come; once written, a line cannot be moved into input order."""
+    """Writes results to a stream as they come; once written, a line is neither moved nor taken back."""
 
     def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
@@ -96,12 +96,14 @@ class ResultsFile:
             raise unwritable(path, error) from error
         self._offsets = array("q", [-1]) * jobs if is_regular(path) else None
         self._end = 0
+        self._replaced = False
 
     def add(self, place: int, result: JobResult) -> None:
-        """Write a result."""
+        """Write a result; that of before, if there was one, is in the file until `finish`."""
         line = _line(result)
         write(self._file, self._path, line)
         if self._offsets is not None:
+            self._replaced |= self._offsets[place] >= 0
             self._offsets[place] = self._end
             self._end += len(line)
 
@@ -112,7 +114,7 @@ class ResultsFile:
         try:
             os.fsync(self._file.fileno())
             found = [offset for offset in self._offsets if offset >= 0]
-            if any(later < earlier for earlier, later in pairwise(found)):
+            if self._replaced or any(later < earlier for earlier, later in pairwise(found)):
                 self._rewrite(found)
         except OSError as error:
             raise CommandError(

@@ -30,7 +30,19 @@ Out = Annotated[
     Path | None,
     option("Where results go, one line a job. Default: standard output.", panel=_INPUT, metavar="FILE"),
 ]
-Events = Annotated[Path | None, option("Where the event log goes.", panel=_INPUT, metavar="FILE")]
+Events = Annotated[
+    Path | None,
+    option("Where the event log goes, for paceline follow, replay and show.", panel=_INPUT, metavar="FILE"),
+]
+EventsContent = Annotated[
+    str | None,
+    option(
+        "How much of payloads, outputs, questions and error messages it holds (default none); with snippet "
+        "or full also what jobs stream.",
+        panel=_INPUT,
+        metavar="none|snippet|full",
+    ),
+]
 Answers = Annotated[
     Path | None,
     option("Answers to what jobs ask, by job and question.", panel=_INPUT, metavar="FILE"),
@@ -118,6 +130,14 @@ MissHold = Annotated[
         metavar="S",
     ),
 ]
+Tui = Annotated[
+    bool,
+    _switch(
+        "--tui",
+        "Watch the run on a screen, from which jobs can be cancelled, tried again and answered.",
+        panel=_OUTPUT,
+    ),
+]
 SavingsBy = Annotated[
     str | None,
     option(
@@ -142,6 +162,7 @@ def run(
     executor: Executor = None,
     out: Out = None,
     events: Events = None,
+    events_content: EventsContent = None,
     answers: Answers = None,
     questions: Questions = None,
     overwrite: Overwrite = False,
@@ -159,6 +180,7 @@ def run(
     ttl: Ttl = None,
     miss_hold: MissHold = None,
     savings_by: SavingsBy = None,
+    tui: Tui = False,
     json: Json = False,
     log_level: LogLevel = None,
     log_json: LogJson = False,
@@ -179,8 +201,14 @@ def run(
     A job that asks something is answered from --answers; else, where standard input and error are a terminal,
     by the person there, while the others go on. What nobody answers stays open and is written to --questions.
 
+    --tui shows the run on a screen (? there tells its keys) in place of the progress. Once all is done it
+    stays, so that what failed can be tried again (r), until q; before that, q goes back to the progress.
+
     Every option can be given as an environment variable: --in-flight as PACELINE_IN_FLIGHT, and so on; what
     can be repeated is separated by ; there, lanes by commas.
+
+    Where OTEL_EXPORTER_OTLP_ENDPOINT names a collector or backend, spans and metrics of the run go there
+    (extra otel).
 
     Exit code: 0 all succeeded, 1 some did not (those that a budget stopped included), 2 bad usage or input
     (nothing was run), 3 all did but those that wait for an answer, 130 interrupted.

@@ -95,6 +95,11 @@ class GroupsRun:
         """How many questions have no answer."""
         return self._desk.open
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is something left to do."""
+        return bool(self._feeding or self._open)
+
     def report(self) -> RunReport:
         """Report on the results so far."""
         report = self._shares.add_to(self.tally.report(self.snapshot))
@@ -117,14 +122,17 @@ class GroupsRun:
             try:
                 with self._desk.at_work(self._wake.set):
                     async with self._attended(), asyncio.TaskGroup() as tasks:
-                        for lane in self._groups.lanes:
-                            tasks.create_task(self._feed(lane, tasks))
+                        self._begin(tasks)
             except* CommandError as errors:
                 first: BaseException = errors
                 while isinstance(first, BaseExceptionGroup):
                     first = first.exceptions[0]
                 raise first from None
         return True
+
+    def _begin(self, tasks: asyncio.TaskGroup) -> None:
+        for lane in self._groups.lanes:
+            tasks.create_task(self._feed(lane, tasks))
 
     @asynccontextmanager
     async def _attended(self) -> AsyncGenerator[None]:
@@ -170,7 +178,7 @@ class GroupsRun:
         for name, rest in self._resting.items():
             if asking(self._open[name]) != rest.asking:
                 rest.over.set()
-        if answered or not at_rest(snapshot) or self._desk.may_answer:
+        if answered or not at_rest(snapshot) or self._desk.may_answer or self._is_watched:
             return
         held = held_by_questions(snapshot)
         for group in tuple(self._open.values()) if held else ():
@@ -182,6 +190,11 @@ class GroupsRun:
             for rest in tuple(self._resting.values()):
                 rest.over.set()
                 await asyncio.sleep(0)  # they all write, and there may be thousands
+
+    @property
+    def _is_watched(self) -> bool:
+        """Whether somebody may still do something about jobs that do not go on by themselves."""
+        return False
 
     def _asker(self, job_id: str) -> Asker:
         """Name a job that asks by itself, as flows do."""
@@ -250,6 +263,10 @@ class GroupsRun:
             self._savings.settle(group.name)
             del self._open[group.name]
             part.leave()
+            self._group_over(group)
+
+    def _group_over(self, group: Group) -> None:
+        """All is taken of a group that there will be."""
 
     def _take(self, part: Part, result: JobResult) -> None:
         """Take what became of a job, once: when it has ended, or will rest for good."""
@@ -257,9 +274,13 @@ class GroupsRun:
             return
         part.written.add(result.id)
         part.rests(result.id)
-        self._results.add(part.first_job + place_of(part.group, result), result)
-        self.tally.add(result)
         self._savings.add(result)
+        self._count(part.group, part.first_job + place_of(part.group, result), result)
+
+    def _count(self, group: Group, place: int, result: JobResult) -> None:  # noqa: ARG002
+        """Write down a result of that group, whose job has that number in the input."""
+        self._results.add(place, result)
+        self.tally.add(result)
 
     async def _goes_on(self, part: Part) -> bool:
         """Wait until a job of a group that rests goes on; false if none will."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, closing, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -14,7 +14,6 @@ from rich.text import Text
 from paceline import (
     Engine,
     Executor,
-    JobResult,
     JsonlSink,
     Lane,
     LoggingSink,
@@ -41,15 +40,17 @@ from .runner import GroupsRun
 from .settings import RunSettings, read_settings
 from .summary import Held, print_held, print_summary
 from .terms import Terms, terms_of
+from .tracing import Tracing
+from .troubles import Results
 
 if TYPE_CHECKING:
     from .asking import Person
+    from .at_screen import AtScreen
 
 __all__ = ["run_file"]
 
 UNANSWERED = 3
 """The exit code where nothing went wrong, but jobs wait for answers."""
-_TROUBLES = 10
 _GROUPS_TOLD = 10_000
 """Of how many groups at most it is kept what each saved: of more, sums only."""
 _ENGINE_GRACE = GRACE - 2.0
@@ -83,12 +84,18 @@ def run_file(path: Path, flags: dict[str, Any]) -> int:
         name = settings.executor.rpartition(":")[2]
         terms = terms_of(settings, executor, name)
         screen = _screen(settings, stdout)
-        results = _Results(_writer(settings, groups, stack, screen, stdout))
-        desk = Desk(answers=answers, person=_person(), file=_questions(settings, stack))
-        engine = _engine(settings, terms, groups, {name: executor}, desk)
+        at_screen = _at_screen(settings, screen, stdout) if settings.tui else None
+        results = Results(_writer(settings, groups, stack, screen, stdout))
+        person = _person() if at_screen is None else at_screen.person
+        desk = Desk(answers=answers, person=person, file=_questions(settings, stack))
+        tracing = Tracing()
+        middleware = [*tracing.middleware, desk.askers]
+        watching = [] if at_screen is None else [at_screen.screen.sink]
+        engine = _engine(settings, terms, groups, {name: executor}, middleware, watching)
         savings = SavingsTally(**terms.savings, keep_groups=groups.groups <= _GROUPS_TOLD)
         budgets = BudgetMeter(terms.budgets)
-        run = GroupsRun(
+        make = GroupsRun if at_screen is None else at_screen.watched_run
+        run = make(
             engine,
             groups,
             results,
@@ -98,56 +105,34 @@ def run_file(path: Path, flags: dict[str, Any]) -> int:
             budgets=budgets,
             desk=desk,
         )
-        with _progress(run, screen, desk.person):
+        with _progress(run, screen, desk.person) if at_screen is None else closing(at_screen):
             interrupted = run_until_interrupted(run.main) is None
         results.finish()
     if not interrupted:
         desk.tell_unused()
-    return _tell(settings, run, results.troubles, interrupted, stdout)
-
-
-class _Results:
-    """Passes results on, and remembers the first that are no success."""
-
-    def __init__(self, writer: ResultsWriter | None) -> None:
-        self._writer = writer
-        self.troubles: list[TaskReport] = []
-        self._causes: set[str | None] = set()
-
-    def add(self, place: int, result: JobResult) -> None:
-        if not result.ok and len(self.troubles) < _TROUBLES:
-            self._remember(result)
-        if self._writer is not None:
-            self._writer.add(place, result)
-
-    def _remember(self, result: JobResult) -> None:
-        cause = _shared_cause(result)
-        if cause is None or cause not in self._causes:
-            self._causes.add(cause)
-            self.troubles.append(TaskReport.of(result))
-
-    def finish(self) -> None:
-        if self._writer is not None:
-            self._writer.finish()
-
-
-def _shared_cause(result: JobResult) -> str | None:
-    """What kept it from its work, and others as well: the first of them stands for all."""
-    if result.error is None or result.status == "suspended":
-        return None
-    if result.status in ("cancelled", "skipped"):
-        return f"{result.status}: {result.error.message}"
-    return None if result.attempts else result.error.type
+    code = _tell(settings, run, list(results.troubles.values()), interrupted, stdout)
+    tracing.finish(interrupted=interrupted)
+    return code
 
 
 def _engine(
-    settings: RunSettings, terms: Terms, groups: GroupsFile, executor: dict[str, Executor], desk: Desk
+    settings: RunSettings,
+    terms: Terms,
+    groups: GroupsFile,
+    executor: dict[str, Executor],
+    middleware: Sequence[object],
+    watching: Sequence[Sink],
 ) -> Engine:
     lanes = {name: Lane(name) for name in groups.lanes} | {lane.name: lane for lane in settings.lane}
-    sinks: list[Sink] = []
+    sinks: list[Sink] = [*watching]
+    content = settings.events_content
+    if settings.events is None and content != "none":
+        raise CommandError(
+            f"--events-content {content}: there is no log that would hold it: give --events FILE"
+        )
     if settings.events is not None:
         try:
-            sinks.append(JsonlSink(settings.events))
+            sinks.append(JsonlSink(settings.events, content=content, chunks=content != "none"))
         except OSError as error:
             raise CommandError(f"--events {settings.events}: {error.strerror}") from error
     if settings.log_level in ("debug", "info"):
@@ -160,7 +145,7 @@ def _engine(
         budget=terms.budgets,
         prices=terms.prices,
         retry=RetryPolicy(attempts=settings.retries + 1) if settings.retries else None,
-        middleware=(desk.askers,),
+        middleware=middleware,
         sinks=sinks,
         grace=_ENGINE_GRACE,
     )
@@ -206,6 +191,28 @@ def _person() -> Person | None:
     from .asking import Person
 
     return Person(found, Console(stderr=True))
+
+
+def _at_screen(settings: RunSettings, screen: Console | None, stdout: TextIO) -> AtScreen:
+    """The screen of `--tui`.
+
+    Raises:
+        CommandError: if there is no terminal for it, or results would be written to the same one.
+    """
+    found = terminal()
+    if found is None:
+        raise CommandError(
+            "--tui needs a terminal: standard input and standard error must be one; afterwards there is "
+            "paceline show FILE, of --events FILE"
+        )
+    if settings.out is None and not settings.json_report and stdout.isatty():
+        raise CommandError("--tui takes the terminal, where results would go too: give --out FILE")
+    try:
+        from .at_screen import AtScreen, LaterPerson
+    except ImportError as error:
+        raise CommandError(f"--tui: {error}") from error
+    person = LaterPerson(found, Console(stderr=True))
+    return AtScreen(person, lambda run: _progress(run, screen, person))
 
 
 def _questions(settings: RunSettings, stack: ExitStack) -> QuestionsFile | None:

@@ -14,8 +14,9 @@ from paceline import Budget, Lane
 from ._errors import CommandError
 from .admission import NamedLimits, parse_budget, parse_named_limits
 
-__all__ = ["DemoSettings", "LogLevel", "RunSettings", "read_settings"]
+__all__ = ["BackendName", "DemoSettings", "LogLevel", "RunSettings", "read_settings"]
 
+BackendName = Literal["phoenix", "mlflow"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
@@ -35,6 +36,7 @@ class RunSettings(BaseSettings):
     executor: Annotated[str, Field(pattern=r"^[^:]+:[^:]+$")]
     out: Path | None = None
     events: Path | None = None
+    events_content: Literal["none", "snippet", "full"] = "none"
     answers: Path | None = None
     questions: Path | None = None
     lane: Annotated[tuple[Lane, ...], NoDecode] = ()
@@ -52,6 +54,7 @@ class RunSettings(BaseSettings):
     retries: Annotated[int, Field(ge=0)] = 0
     savings_by: Annotated[str | None, Field(min_length=1)] = None
     overwrite: bool = False
+    tui: bool = False
     json_report: Annotated[bool, Field(validation_alias="PACELINE_JSON")] = False
     log_level: LogLevel = "warning"
     log_json: bool = False
@@ -105,12 +108,13 @@ class RunSettings(BaseSettings):
 
 
 class DemoSettings(BaseSettings):
-    """How `paceline demo` runs; these matter with a real provider."""
+    """How `paceline demo` runs; all but `traces` matter with a real provider."""
 
     model_config = SettingsConfigDict(
         env_prefix="PACELINE_", env_ignore_empty=True, extra="forbid", frozen=True
     )
 
+    traces: BackendName | None = None
     real: bool = False
     model: str = "gpt-5-mini"
     provider: str | None = None

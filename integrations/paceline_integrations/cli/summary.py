@@ -10,9 +10,9 @@ from rich.text import Text
 
 from paceline import RunReport, RunTotals, Savings, TaskReport, WaitReason
 from paceline_integrations.terminal import savings_table
+from paceline_integrations.visible import visible
 
 from .budgets import BudgetState
-from .visible import visible
 
 __all__ = ["Held", "amount", "duration", "lanes_table", "print_held", "print_summary"]
 

@@ -9,6 +9,7 @@ from typing import Final
 from rich.text import Text
 
 from paceline import STATUS_MARKS, ErrorReport, RunReport, Status, TaskReport
+from paceline_integrations.visible import visible
 
 __all__ = ["STYLES", "failure", "headline", "seconds", "spoken", "trouble"]
 
@@ -27,7 +28,7 @@ _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 def spoken(text: str) -> str:
     """A text from anywhere, on one line and without what moves a terminal's cursor."""
-    return _CONTROLS.sub(" ", text).strip()
+    return visible(_CONTROLS.sub(" ", text).strip())
 
 
 def seconds(value: float | None) -> str:

@@ -49,6 +49,10 @@ class Screen:
         self._read_to = found + len(what)
         return self.text
 
+    def read_on(self, seconds: float) -> None:
+        """Take in what is shown next, if that comes in time."""
+        self._more(seconds)
+
     def type(self, keys: str) -> None:
         """Type."""
         os.write(self._master, keys.encode())
@@ -85,7 +89,11 @@ class Screen:
 
 @contextmanager
 def at_terminal(
-    *arguments: str, columns: int = 100, lines: int = 40, stdout: Path | None = None
+    *arguments: str,
+    columns: int = 100,
+    lines: int = 40,
+    stdout: Path | None = None,
+    program: str = PROGRAM,
 ) -> Generator[Screen]:
     """Run the command line at a terminal of its own, or with its standard output in a file."""
     master, slave = pty.openpty()
@@ -93,7 +101,7 @@ def at_terminal(
     environment = {key: value for key, value in os.environ.items() if key not in {"COLUMNS", "LINES", "CI"}}
     output = slave if stdout is None else os.open(stdout, os.O_WRONLY | os.O_CREAT)
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *arguments],
+        [sys.executable, "-c", program, *arguments],
         stdin=slave,
         stdout=output,
         stderr=slave,

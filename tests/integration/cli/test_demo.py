@@ -134,6 +134,36 @@ def test_nobody_to_ask_is_a_clear_line(paceline: Call, texts: Path, monkeypatch:
     assert "give --yes" in ended.err
 
 
+def test_a_backend_that_is_not_known_is_a_clear_line(paceline: Call, texts: Path) -> None:
+    ended = paceline("demo", str(texts), "--traces", "jaeger")
+    assert ended.code == 2
+    assert ended.err.startswith("paceline: --traces: ")
+    assert "'phoenix' or 'mlflow'" in ended.err
+
+
+def test_traces_without_their_extra_are_told_before_anything_is_installed(
+    paceline: Call, texts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+    ended = paceline("demo", str(texts), "--traces", "phoenix")
+    assert (ended.code, ended.err) == (
+        2,
+        'paceline: --traces needs an extra: pip install "paceline[otel]"\n',
+    )
+    assert ended.out == ""
+
+
+def test_a_backend_that_cannot_be_installed_is_told(
+    paceline: Call, texts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("file").touch()
+    monkeypatch.setenv("PACELINE_BACKENDS", str(Path("file").absolute()))
+    ended = paceline("demo", str(texts), "--traces", "mlflow")
+    assert ended.code == 1
+    assert ended.err.startswith("paceline: mlflow-3.17.2 cannot be installed below ")
+    assert "PACELINE_BACKENDS names another folder" in ended.err
+
+
 @pytest.mark.slow
 def test_it_runs_with_nothing_given_and_nobody_there() -> None:
     command = [sys.executable, "-c", "from paceline_integrations.cli import main; main()", "demo"]

@@ -15,6 +15,19 @@ def test_a_missing_extra_is_told_with_the_line_that_installs_it(missing: str) ->
     assert 'ImportError: the command line needs an extra: pip install "paceline[cli]"' in ended.stderr
 
 
+@pytest.mark.parametrize("command", ["follow", "replay"])
+def test_a_missing_screen_is_told_in_one_line(command: str) -> None:
+    program = f"""
+import sys
+sys.modules["textual"] = None
+from paceline_integrations.cli._app import call
+sys.exit(call([{command!r}, "events.jsonl"]))
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr == 'paceline: the screen needs an extra: pip install "paceline[tui]"\n'
+
+
 def test_help_loads_neither_the_engine_nor_a_provider() -> None:
     program = """
 import sys

@@ -140,3 +140,16 @@ def test_when_nobody_reads_the_stream_any_more_it_ends_without_a_word() -> None:
     with pytest.raises(CommandError) as caught:
         ResultsStream(gone).add(0, result(0))
     assert (caught.value.code, caught.value.lines) == (1, ())
+
+
+@pytest.mark.parametrize("again", [0, 1, 2])
+def test_a_later_result_of_the_same_job_takes_the_place_of_the_first(tmp_path: Path, again: int) -> None:
+    path = tmp_path / "r.jsonl"
+    with ResultsFile(path, jobs=3, overwrite=False) as results:
+        for number in range(3):
+            results.add(number, result(number, status="failed", output=None))
+        results.add(again, result(again))
+        assert len(rows(path)) == 4
+        results.finish()
+    assert [row["status"] == "succeeded" for row in rows(path)] == [number == again for number in range(3)]
+    assert [row["index"] for row in rows(path)] == [0, 1, 2]

@@ -1,4 +1,4 @@
-"""How a person answers at a terminal: y or n, one of a list, a number, a text, or JSON for anything else."""
+"""How a person types an answer: y or n, one of a list, a number, a text, or JSON for anything else."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from .asked import json_schema
+from ._schema import json_schema
 
 __all__ = ["Form", "form_of"]
 

@@ -10,8 +10,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field, TypeAdapter
 
-from paceline_integrations.cli.asked import json_schema
-from paceline_integrations.cli.forms import form_of
+from paceline_integrations.forms import form_of, json_schema
 
 
 class Colour(enum.Enum):

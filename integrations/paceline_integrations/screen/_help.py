@@ -1,0 +1,73 @@
+"""The text of the help: keys, signs and parts of the screen."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from textual.content import Content
+
+from ._ink import GLYPHS, INKS, STATES
+
+__all__ = ["help_text", "keys"]
+
+_MEANINGS: Final = {
+    "running": "at work",
+    "waiting": "waiting",
+    "suspended": "asks something",
+    "succeeded": "done",
+    "failed": "failed",
+    "cancelled": "cancelled",
+    "skipped": "skipped: not needed, or not possible",
+}
+_KEYS: Final = (
+    ("↑ ↓ pgup pgdn", "move", ""),
+    ("→ ←", "open and close a group or graph", ""),
+    ("enter, esc", "into a job's details, and back", ""),
+    ("tab, 1 2 3 4", "the next part; jobs, lanes, timeline, details", ""),
+    ("/", "filter: words in name, lane, group, key or status", ""),
+    ("f", "failed jobs only", ""),
+    ("space", "pause: the picture stands still", ""),
+    ("[ ]", "timeline: more time, less time", ""),
+    ("+ -", "faster, slower", "replay"),
+    (", .", "ten seconds back, on (or to what happens next)", "replay"),
+    ("r", "run a failed job again", "controls"),
+    ("c", "cancel a job (asks first)", "controls"),
+    ("a", "answer a job's question", "controls"),
+    ("q", "leave", ""),
+)
+
+
+def help_text(*, replay: bool, controls: bool) -> Content:
+    """All that a person may want to know, for this kind of screen."""
+    shown = {"": True, "replay": replay, "controls": controls}
+    lines = [
+        Content.assemble((f"{key:<15}", "bold"), meaning) for key, meaning, where in _KEYS if shown[where]
+    ]
+    lines.append(Content(""))
+    lines += [Content("   ").join(map(_legend, row)) for row in (STATES[:4], STATES[4:])]
+    lines.append(Content(""))
+    lines.append(
+        Content.styled(
+            "A primer reads what its group shares; its followers wait for it and find it cached.",
+            "$text-muted",
+        )
+    )
+    return Content("\n").join(lines)
+
+
+def keys(*, replay: bool, controls: bool, wide: bool) -> list[tuple[str, str]]:
+    """The keys named at the bottom of the screen."""
+    found = [("/", "filter"), ("f", "failed"), ("space", "pause")]
+    if controls:
+        found += [("r", "retry"), ("c", "cancel"), ("a", "answer")]
+    if replay:
+        found += [("+-", "speed"), (",.", "jump")]
+    found.append(("enter", "open"))
+    if wide:
+        found += [("tab", "next part"), ("[ ]", "timeline")]
+    return [*found, ("?", "help"), ("q", "quit")]
+
+
+def _legend(state: str) -> Content:
+    colour = INKS[state].color
+    return Content.assemble((f"{GLYPHS[state]} ", "" if colour is None else colour.name), _MEANINGS[state])

@@ -1,0 +1,182 @@
+"""The summary of a run, as data: what `paceline show --json` prints."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from paceline import RunTotals, Savings
+
+__all__ = [
+    "ErrorSummary",
+    "HeldSummary",
+    "JobPlace",
+    "LaneSummary",
+    "LogSummary",
+    "OpenQuestion",
+    "RunSummary",
+    "SlowJob",
+    "StuckSummary",
+    "WaitedJob",
+]
+
+
+class _Part(BaseModel):
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, defer_build=True)
+
+
+class JobPlace(_Part):
+    """A job, and where it belongs."""
+
+    id: str
+    name: str
+    lane: str
+    group: str | None = None
+
+
+class ErrorSummary(_Part):
+    """What went wrong in the same way: type and message of the error, and how many jobs it befell.
+
+    `failed` and `cancelled` count jobs that ended so, `skipped` those that could not run because of it, and
+    `retried` attempts after which another one followed. `message` is empty where the log withholds it
+    (`JsonlSink(content="none")`), and where so many different ones came that they are counted together.
+    `examples` are the first jobs of them.
+    """
+
+    type: str
+    message: str = ""
+    failed: int = 0
+    cancelled: int = 0
+    skipped: int = 0
+    retried: int = 0
+    examples: tuple[JobPlace, ...] = ()
+
+
+class SlowJob(JobPlace):
+    """A job that ran long: the seconds of its longest attempt, and how many attempts it had."""
+
+    status: str
+    seconds: float
+    attempts: int
+
+
+class WaitedJob(JobPlace):
+    """A job that waited long before one of its attempts, and what held it last, as far as the log tells."""
+
+    attempt: int
+    seconds: float
+    why: str = ""
+    kind: str = ""
+
+
+class HeldSummary(_Part):
+    """A reason for which jobs waited: the seconds in which any did, and how many did at once at most.
+
+    It is found out from samples of the queue, of which there is one a second.
+    """
+
+    kind: str
+    text: str
+    seconds: float
+    jobs: int
+
+
+class StuckSummary(_Part):
+    """A reason for which jobs wait where the log ends: how many, until when (epoch seconds), one of them."""
+
+    kind: str
+    text: str
+    jobs: int
+    until: float | None = None
+    example: JobPlace | None = None
+
+
+class OpenQuestion(JobPlace):
+    """A question that nobody has answered. `value` is None where the log withholds it."""
+
+    question: str
+    value: Any = None
+
+
+class LaneSummary(_Part):
+    """A lane: how many of its jobs are where, what they were served, and its share against its due.
+
+    `served` is cost in the engine's unit. `share` is its part of all that was served. Over a whole run that
+    follows what there was to do; so weights show only in `due_while_waiting` and `share_while_waiting`, both
+    counted while this lane and another one had jobs waiting (None where that never was).
+    """
+
+    weight: float
+    jobs: int = 0
+    waiting: int = 0
+    running: int = 0
+    suspended: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    skipped: int = 0
+    served: float = 0.0
+    share: float = 0.0
+    share_while_waiting: float | None = None
+    due_while_waiting: float | None = None
+
+
+class LogSummary(_Part):
+    """The log itself: what was read of it, and what is wrong with it.
+
+    `damaged` counts lines that are no events, and `reasons` says of the first what is wrong with them.
+    `unknown` counts events of types that a later Paceline may write. `torn`: the last line is not finished.
+    `dropped` counts events that the writer was too slow for. `earlier_runs` lie before the run that is summed
+    up, in the same file. `sampled`: it has samples of the queue.
+    """
+
+    file: str | None = None
+    events: int = 0
+    damaged: int = 0
+    reasons: tuple[str, ...] = ()
+    unknown: int = 0
+    torn: bool = False
+    dropped: int = 0
+    earlier_runs: int = 0
+    sampled: bool = False
+
+
+class RunSummary(_Part):
+    """A run, summed up from its event log. Times are epoch seconds, durations seconds.
+
+    `version` is that of this form: fields may be added under the same version. `state` is "running" where
+    the log does not say that the run has ended; `as_of` is the time of its last event, and `seconds` are from
+    the beginning of the run to that. `totals.jobs` counts all jobs, those that wait or run included; its
+    `seconds` are from the first start of an attempt to the last end. Graphs, flows and maps are counted
+    nowhere: the jobs in them are. `cost` is in the engine's unit.
+
+    `errors`: what befell most jobs first. `other_errors` counts jobs and attempts of errors that are not
+    listed. `slowest`, `waited` and `questions` are the first few of what there is; `open_questions` counts
+    all.
+    """
+
+    version: Literal[1] = 1
+    run: str
+    state: Literal["running", "completed", "cancelled", "failed"]
+    started: float | None = None
+    as_of: float
+    seconds: float
+    slots: int | None = None
+    metadata: Mapping[str, Any] = Field(default_factory=dict[str, Any])
+    error: str = ""
+    waiting: int = 0
+    running: int = 0
+    totals: RunTotals = Field(default_factory=RunTotals)
+    cost: float = 0.0
+    savings: Savings = Field(default_factory=Savings)
+    groups: int = 0
+    errors: tuple[ErrorSummary, ...] = ()
+    other_errors: int = 0
+    slowest: tuple[SlowJob, ...] = ()
+    waited: tuple[WaitedJob, ...] = ()
+    held: tuple[HeldSummary, ...] = ()
+    stuck: tuple[StuckSummary, ...] = ()
+    questions: tuple[OpenQuestion, ...] = ()
+    open_questions: int = 0
+    lanes: dict[str, LaneSummary] = Field(default_factory=dict[str, LaneSummary])
+    log: LogSummary = Field(default_factory=LogSummary)
