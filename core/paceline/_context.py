@@ -209,6 +209,12 @@ class JobContext:
         return None if group is None else GroupContext(group)
 
     @property
+    def primes(self) -> bool:
+        """Whether it establishes its group's prefix: as its primer, or once that expired, as a follower."""
+        group = self._live.record.group_record
+        return group is not None and (self.job.role == "primer" or group.leads(self._live.record))
+
+    @property
     def cache(self) -> Any:
         """The handle of the group's prefix cache (`submit_group(..., cache=)`); None where there is none."""
         group = self._live.record.group_record

@@ -10,11 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from paceline import RunReport, RunTotals, SavingsOptions
+from paceline_integrations.figures import duration
 from paceline_integrations.terminal import savings_table
 
 from .demo_run import QUESTIONS, Measure
 from .documents import MOST_TOKENS, Selection
-from .summary import amount, duration
+from .summary import amount
 
 _AFTERWORD = """\
 Measured by the usage that comes with each answer, and by the server's count.

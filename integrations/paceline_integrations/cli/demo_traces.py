@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -47,7 +47,7 @@ class TracedDemo:
         """Show the traces as the backend has them, say where its page is, and wait while one looks."""
         if interrupted:
             return
-        self._provider.shutdown()  # all is sent
+        self._provider.force_flush()
         first = self._show()
         self._console.print(Text(f"\n{self._name} shows them at {first}", style="bold"), soft_wrap=True)
         if sys.stdin.isatty():
@@ -56,6 +56,10 @@ class TracedDemo:
                 input()
             except (KeyboardInterrupt, EOFError):
                 self._console.print()
+
+    def close(self) -> None:
+        """Send nothing more: to be called while the backend is there."""
+        self._provider.shutdown()
 
     def _show(self) -> str:
         """Draw them, and return the address of the first one."""
@@ -86,8 +90,11 @@ def traced_demo(console: Console, name: BackendName) -> Generator[TracedDemo]:
     except ImportError as error:
         raise CommandError('--traces needs an extra: pip install "paceline[otel]"') from error
     try:
-        with _BACKENDS[name](tell=tell) as backend:
-            yield TracedDemo(console, name, backend)
+        with (
+            _BACKENDS[name](tell=tell) as backend,
+            closing(TracedDemo(console, name, backend)) as traced,
+        ):
+            yield traced
     except BackendError as error:
         raise CommandError(*str(error).splitlines(), code=1) from error
 

@@ -9,8 +9,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from . import _names as names
 from ._open import Attempt
-from ._values import Attributes, clean
-from ._watching import ATTEMPT_KEY
+from ._values import Attributes, clean, number
+from ._watching import INSIDE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,26 +21,19 @@ if TYPE_CHECKING:
 
     from ._content import Content
 
-__all__ = ["bridge", "end_bridged"]
+__all__ = ["bridge"]
 
 
 def bridge(tracer: Tracer, content: Content, span: Span) -> None:
     """Begin a span where the framework begins one, and end it with that; current in between."""
-    attempt = contexts.get_value(ATTEMPT_KEY)
+    attempt = contexts.get_value(INSIDE)
     if not isinstance(attempt, Attempt):
         return
     if span.ended is None:
         if not attempt.agents_traced and not attempt.over:
             _begin(tracer, attempt, span)
     elif attempt.bridged is not None and (found := attempt.bridged.pop(span.id, None)) is not None:
-        _end(found, span, content)
-
-
-def end_bridged(attempt: Attempt) -> None:
-    """End what is open when the attempt is given up: it may hang, and what is inside would have no parent."""
-    bridged, attempt.bridged = attempt.bridged, None
-    for begun, _, _ in reversed((bridged or {}).values()):
-        begun.end()
+        _end(attempt, found, span, content)
 
 
 def _begin(tracer: Tracer, attempt: Attempt, span: Span) -> None:
@@ -58,17 +51,24 @@ def _begin(tracer: Tracer, attempt: Attempt, span: Span) -> None:
     contexts.attach(inside)
 
 
-def _end(found: tuple[trace.Span, contexts.Context, contexts.Context], span: Span, content: Content) -> None:
+def _end(
+    attempt: Attempt,
+    found: tuple[trace.Span, contexts.Context, contexts.Context],
+    span: Span,
+    content: Content,
+) -> None:
     begun, inside, around = found
     if contexts.get_current() is inside:
         contexts.attach(around)
     if begun.is_recording():
         begun.update_name(_name(span))
-        begun.set_attributes({**_attributes(span), **_usage(span)})
+        usage = _usage(span)
+        attempt.usage_told = attempt.usage_told or bool(usage)
+        begun.set_attributes({**_attributes(span), **usage})
         if content.captured:
             begun.set_attributes(_content(span, content))
         if span.error is not None:
-            begun.set_attribute(names.ERROR_TYPE, f"{span.kind}_error")
+            begun.set_attribute(names.ERROR_TYPE, clean(f"{span.kind}_error"))
             begun.set_status(StatusCode.ERROR, content.text(span.error))
     begun.end(None if span.ended is None else _nanoseconds(span.ended))
 
@@ -129,7 +129,7 @@ def _usage(span: Span) -> Attributes:
         names.CACHE_WRITE_TOKENS: _part(details_in, "cache_write_tokens"),
         names.REASONING_TOKENS: _part(details_out, "reasoning_tokens"),
     }
-    return {name: value for name, value in found.items() if type(value) is int}
+    return {name: number(value) for name, value in found.items() if type(value) is int}
 
 
 def _part(of: Any, name: str) -> Any:

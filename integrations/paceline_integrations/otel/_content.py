@@ -10,7 +10,7 @@ from typing import Any, final
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from . import _names as names
-from ._values import Attributes, clean
+from ._values import Attributes, clean, described
 
 __all__ = ["Content"]
 
@@ -83,27 +83,28 @@ class Content:
 
 def _plain(value: object) -> object:
     """A copy in plain JSON data."""
+    if isinstance(value, str):
+        return value
     try:
-        return from_json(to_json(value, fallback=repr, bytes_mode="base64", inf_nan_mode="strings"))
+        return from_json(to_json(value, fallback=described, bytes_mode="base64", inf_nan_mode="strings"))
     except (PydanticSerializationError, ValueError, RecursionError):
         pass  # it has lone surrogates, which UTF-8 cannot say, or contains itself
     try:
-        return json.loads(json.dumps(value, default=repr, skipkeys=True))
+        return json.loads(json.dumps(value, default=described, skipkeys=True))
     except (TypeError, ValueError, RecursionError):
-        return repr(value)
+        return described(value)
 
 
 def _spelled(value: object) -> tuple[str, str]:
     if isinstance(value, str):
-        return _cut(clean(value)), "text/plain"
-    text = json.dumps(value, ensure_ascii=False, default=repr)
-    if len(text) > LONGEST:
-        return _cut(clean(text)), "text/plain"
-    return clean(text), "application/json"
+        return _cut(value), "text/plain"
+    text = json.dumps(value, ensure_ascii=False, default=described)
+    return _cut(text), "text/plain" if len(text) > LONGEST else "application/json"
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text) - LONGEST} characters more)"
+    more = len(text) - LONGEST
+    return clean(text if more <= 0 else f"{text[:LONGEST]}… ({more} characters more)")
 
 
 def _message(role: str, text: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, final
 
 from opentelemetry import context as contexts, metrics, propagate, trace
 from opentelemetry.trace import NoOpTracer, NoOpTracerProvider, ProxyTracerProvider
@@ -12,12 +13,10 @@ from opentelemetry.trace import NoOpTracer, NoOpTracerProvider, ProxyTracerProvi
 from paceline import Suspend
 
 from . import _names as names
-from ._attempts import Attempts
 from ._bridge import bridge
 from ._content import Content
 from ._metrics import MetricsSink
-from ._scopes import Scopes
-from ._state import State
+from ._tracing import Tracing
 from ._watching import watch
 
 if TYPE_CHECKING:
@@ -34,16 +33,24 @@ __all__ = ["OpenTelemetryMiddleware"]
 _log = logging.getLogger("paceline.otel")
 
 
-@final
-class _Tracing:
-    """What traces, once there is a provider that makes spans."""
+P = ParamSpec("P")
+R = TypeVar("R")
 
-    __slots__ = ("attempts", "scopes", "state")
 
-    def __init__(self, state: State) -> None:
-        self.state: State = state
-        self.scopes: Scopes = Scopes(state)
-        self.attempts: Attempts = Attempts(state)
+def _harmless(
+    hook: Callable[Concatenate[Any, P], R],
+) -> Callable[Concatenate[Any, P], R | None]:
+    """The hook, whose failures stop no job: they are logged, and None is returned."""
+
+    @functools.wraps(hook)
+    def harmless(self: Any, /, *arguments: P.args, **options: P.kwargs) -> R | None:
+        try:
+            return hook(self, *arguments, **options)
+        except Exception:  # noqa: BLE001 - logged; providers, samplers, propagators and redact are foreign code
+            self._failed()
+            return None
+
+    return harmless
 
 
 @final
@@ -68,10 +75,11 @@ class OpenTelemetryMiddleware:
     submits it; else under the run. Its headers hold that place as the global propagator writes it (W3C, with
     baggage), so that it continues the trace in another process.
 
-    Links say what a job came after: `paceline.link.type` is `primer` (from each attempt of a follower),
-    `dependency` (from a job to each that it waited for), `retry` and `resumed` (from an attempt to the one
-    before it), `submitter` (from a group's member that was submitted in another trace). A job that ended
-    without running has a span of no length; `paceline.attempt` is 0 there.
+    Links say what a job came after: `paceline.link.type` is `primer` (from each attempt of a follower to the
+    one that established its prefix: the primer's, or that of a follower once it had expired), `dependency`
+    (from a job to each that it waited for), `retry` and `resumed` (from an attempt to the one before it),
+    `submitter` (from a group's member that was submitted in another trace). A job that ended without running
+    has a span of no length; `paceline.attempt` is 0 there.
 
     What an attempt used is on its span as `gen_ai.usage.*` only if no span below it told usage, so that each
     token is told once; `paceline.usage.*` is what the engine counted, always. Agents' spans of the OpenAI
@@ -99,51 +107,35 @@ class OpenTelemetryMiddleware:
         self._meters: MeterProvider | None = meter_provider
         self._content: Content = Content(capture_content, redact)
         self._run_span: bool = run_span
-        self._provider: TracerProvider | None = None
-        self._tracing: _Tracing | None = None
+        self._tracing: Tracing | None = None
         self._said: bool = False
 
     @property
+    @_harmless
     def sink(self) -> Sink | None:
         """What makes metrics of an engine's events; None where nothing measures."""
-        try:
-            return MetricsSink.of(self._meters or metrics.get_meter_provider())
-        except Exception:  # noqa: BLE001 - logged
-            self._failed()
-            return None
+        return MetricsSink.of(self._meters or metrics.get_meter_provider())
 
+    @_harmless
     def on_begin(self, scope: Scope) -> None:
         """Begin the span of a run, group, graph or flow."""
-        try:
-            tracing = self._prepared()
-            if tracing is None:
-                return
-            if scope.kind == "run":
-                tracing.scopes.begin_run(scope)
-            elif scope.kind == "group":
-                tracing.scopes.begin_group(scope)
-            else:
-                tracing.scopes.begin_body(scope)
-        except Exception:  # noqa: BLE001 - logged
-            self._failed()
+        tracing = self._prepared()
+        if tracing is not None:
+            tracing.begin(scope)
 
+    @_harmless
     def on_end(self, scope: Scope, error: BaseException | None) -> None:
         """End it."""
         if self._tracing is not None:
-            try:
-                self._tracing.scopes.end_scope(scope, error)
-            except Exception:  # noqa: BLE001 - logged
-                self._failed()
+            self._tracing.end(scope, error)
 
+    @_harmless
     def on_submit(self, job: Job) -> None:
         """Write the submitter's trace context into the job's headers, or that of its group."""
-        try:
-            if self._tracing is not None:
-                self._tracing.attempts.submit(job)
-            elif contexts.get_current():
-                propagate.inject(job.headers)
-        except Exception:  # noqa: BLE001 - logged
-            self._failed()
+        if self._tracing is not None:
+            self._tracing.submit(job)
+        elif contexts.get_current():
+            propagate.inject(job.headers)
 
     def around(self, job: Job, ctx: JobContext, call_next: CallNext) -> Awaitable[object]:
         """Run an attempt inside of its span."""
@@ -153,78 +145,68 @@ class OpenTelemetryMiddleware:
             return self._continued(job, call_next)
         return call_next()
 
+    @_harmless
     def on_settled(self, job: Job, settled: Settled) -> None:
         """End the span of an attempt, with how that ended."""
         if self._tracing is not None:
-            try:
-                self._tracing.attempts.settle(job, settled)
-            except Exception:  # noqa: BLE001 - logged
-                self._failed()
+            self._tracing.settle(job, settled)
 
+    @_harmless
     def on_span(self, job: Job, span: Span) -> None:  # noqa: ARG002 - found by its context
         """Hand on what a framework traces of its own."""
         if self._tracing is not None:
-            try:
-                bridge(self._tracing.state.tracer, self._content, span)
-            except Exception:  # noqa: BLE001 - logged
-                self._failed()
+            bridge(self._tracing.tracer, self._content, span)
 
     def __repr__(self) -> str:
         return (
             f"<OpenTelemetryMiddleware {'tracing' if self._tracing is not None else 'passing contexts on'}>"
         )
 
-    async def _traced(self, tracing: _Tracing, job: Job, ctx: JobContext, call_next: CallNext) -> object:
-        around = contexts.get_current()
-        attempt: Attempt | None = None
-        inside: Context = around
-        try:
-            attempt, inside = tracing.attempts.start(job, ctx)
-        except Exception:  # noqa: BLE001 - logged
-            self._failed()
-        contexts.attach(inside)
-        try:
-            output = await call_next()
-        finally:
-            _leave(inside, around)
-        if isinstance(output, Suspend) and attempt is not None:
-            attempt.asked = output.questions
-        elif self._content.captured and attempt is not None and attempt.span.is_recording():
-            try:
-                attempt.span.set_attributes(self._content.made(output))
-            except Exception:  # noqa: BLE001 - logged
-                self._failed()
+    async def _traced(self, tracing: Tracing, job: Job, ctx: JobContext, call_next: CallNext) -> object:
+        started = self._start(tracing, job, ctx)
+        if started is None:
+            return await call_next()
+        attempt, inside = started
+        output = await _inside(inside, call_next)
+        self._returned(attempt, output)
         return output
 
     async def _continued(self, job: Job, call_next: CallNext) -> object:
         """Nothing is traced here: what runs inside continues the trace of the job's submitter."""
-        around = inside = contexts.get_current()
-        try:
-            inside = propagate.extract(job.headers, around)
-        except Exception:  # noqa: BLE001 - logged
-            self._failed()
-        contexts.attach(inside)
-        try:
-            return await call_next()
-        finally:
-            _leave(inside, around)
+        inside = self._told(job)
+        return await (call_next() if inside is None else _inside(inside, call_next))
 
-    def _prepared(self) -> _Tracing | None:
+    @_harmless
+    def _start(self, tracing: Tracing, job: Job, ctx: JobContext) -> tuple[Attempt, Context]:
+        return tracing.start(job, ctx)
+
+    @_harmless
+    def _returned(self, attempt: Attempt, output: object) -> None:
+        if isinstance(output, Suspend):
+            attempt.asked = output.questions
+        elif self._content.captured and attempt.span.is_recording():
+            attempt.span.set_attributes(self._content.made(output))
+
+    @_harmless
+    def _told(self, job: Job) -> Context:
+        return propagate.extract(job.headers)
+
+    def _prepared(self) -> Tracing | None:
         """The tracing to use, if there is a provider that makes spans: it may have been set by now."""
-        if self._provider is None:
+        if self._tracing is None:
             provider = self._given or trace.get_tracer_provider()
             if isinstance(provider, ProxyTracerProvider | NoOpTracerProvider):
                 return None
             tracer = provider.get_tracer(names.INSTRUMENTATION)
             if isinstance(tracer, NoOpTracer):  # the SDK is disabled
                 return None
-            self._provider = provider
-            self._tracing = _Tracing(State(tracer, self._content, run_span=self._run_span))
-            try:
-                watch(provider)
-            except Exception:  # noqa: BLE001 - logged
-                self._failed()
+            self._tracing = Tracing(tracer, self._content, run_span=self._run_span)
+            self._watch(provider)
         return self._tracing
+
+    @_harmless
+    def _watch(self, provider: TracerProvider) -> None:
+        watch(provider)
 
     def _failed(self) -> None:
         if self._said:
@@ -234,10 +216,16 @@ class OpenTelemetryMiddleware:
         _log.exception("tracing failed; the jobs go on, and further failures are logged at debug level only")
 
 
-def _leave(inside: Context, around: Context) -> None:
-    """Make current again what was, unless that is not ours to do: in another context, or with more left open.
+async def _inside(inside: Context, call_next: CallNext) -> object:
+    """Run the rest of an attempt with this context current, and then make current again what was.
 
-    There is no token to detach: a coroutine that is thrown away ends in any context, and that is logged.
+    Unless that is not ours to do: in another context, or with more left open. There is no token to detach:
+    a coroutine that is thrown away ends in any context, and that is logged.
     """
-    if contexts.get_current() is inside:
-        contexts.attach(around)
+    around = contexts.get_current()
+    contexts.attach(inside)
+    try:
+        return await call_next()
+    finally:
+        if contexts.get_current() is inside:
+            contexts.attach(around)

@@ -33,20 +33,21 @@ def attempt_name(job: Job) -> str:
 
 
 def _given_name(job: Job) -> str | None:
-    """The name that a person or a graph gave the job; of an item of a map, that of its task."""
-    name = job.name
-    if name in {job.id, job.key}:
+    """The name that a person or a graph gave the job, without the positions of maps that it is in."""
+    if job.name in {job.id, job.key}:
         return None
-    if name[-1:] == "]" and job.key is not None and "[" in name:
-        start = name.rindex("[")
-        if job.key.endswith(name[start:]):
-            return name[:start]
-    return name
+    if job.key is None or job.parent is None:
+        return job.name
+    return _POSITION.sub("", job.name)
+
+
+_POSITION = re.compile(r"\[\d+\]")
 
 
 def job_attributes(job: Job) -> Attributes:
     """What is known of a job before it runs."""
     told: Attributes = {
+        names.RUN_ID: clean(job.run),
         names.JOB_ID: job.id,
         names.LANE: clean(job.lane),
         names.ROLE: job.role,
@@ -66,26 +67,25 @@ def job_attributes(job: Job) -> Attributes:
     return told
 
 
-def scope_name(scope: Scope, job: Job | None = None) -> str:
-    """What the span of a run, group, graph or flow is called; `job` is that of the graph or flow."""
+def scope_name(scope: Scope) -> str:
+    """What the span of a run, group, graph or flow is called."""
     if scope.kind == "group":
         return clean(f"paceline.group {scope.name}")
-    return f"{names.WORKFLOW_OPERATION} {_workflow(scope, job) or scope.kind}"
+    return f"{names.WORKFLOW_OPERATION} {_workflow(scope) or scope.kind}"
 
 
-def _workflow(scope: Scope, job: Job | None) -> str | None:
+def _workflow(scope: Scope) -> str | None:
     """The name of a run, if somebody gave it one; of a graph or flow, rather than its job's id."""
-    if scope.kind == "run":
-        return None if _MADE_UP.fullmatch(scope.name) else clean(scope.name)
-    name = scope.name if job is None else _given_name(job) or job.executor
-    return clean(name)
+    if scope.job is not None:
+        return clean(_given_name(scope.job) or scope.job.executor)
+    return None if _MADE_UP.fullmatch(scope.name) else clean(scope.name)
 
 
 _MADE_UP = re.compile(r"[0-9a-f]{12}-[0-9a-f]{8}")
 """The id of a run that was given none: no name, for there is a new one each time."""
 
 
-def scope_attributes(scope: Scope, job: Job | None = None) -> Attributes:
+def scope_attributes(scope: Scope) -> Attributes:
     """What is known of a scope when it opens."""
     told: Attributes = {names.RUN_ID: clean(scope.run), names.SHOWN_AS: "CHAIN"}
     if scope.kind == "group":
@@ -93,10 +93,10 @@ def scope_attributes(scope: Scope, job: Job | None = None) -> Attributes:
         told[names.GROUP_ID] = clean(scope.id)
     else:
         told[names.OPERATION] = names.WORKFLOW_OPERATION
-        if (workflow := _workflow(scope, job)) is not None:
+        if (workflow := _workflow(scope)) is not None:
             told[names.WORKFLOW] = workflow
-    if job is not None:
-        told.update(job_attributes(job))
+    if scope.job is not None:
+        told.update(job_attributes(scope.job))
     if scope.lane is not None:
         told[names.LANE] = clean(scope.lane)
     if scope.metadata:
@@ -104,12 +104,12 @@ def scope_attributes(scope: Scope, job: Job | None = None) -> Attributes:
     return told
 
 
-def tell_end(span: Span, settled: Settled, attempt: Attempt | None, content: Content) -> None:
+def tell_end(attempt: Attempt, settled: Settled, content: Content) -> None:
     """How an attempt ended, or a job without one."""
+    span = attempt.span
     told: Attributes = {names.OUTCOME: settled.outcome}
     if settled.usage is not None:
-        told_below = attempt is not None and attempt.usage_told
-        told.update(usage_attributes(settled.usage, told_below=told_below))
+        told.update(usage_attributes(settled.usage, told_below=attempt.usage_told))
         if names.INPUT_TOKENS in told or names.OUTPUT_TOKENS in told:
             told[names.SHOWN_AS] = "LLM"  # backends show tokens and their price on these
     if settled.retry_in is not None:
@@ -119,7 +119,7 @@ def tell_end(span: Span, settled: Settled, attempt: Attempt | None, content: Con
         told.update(error_type(error))
     span.set_attributes(told)
     if settled.outcome == "suspended":
-        _tell_questions(span, () if attempt is None else attempt.asked or (), content)
+        _tell_questions(span, attempt.asked, content)
     if settled.outcome == "failed":
         _tell_failure(span, error, content)
 

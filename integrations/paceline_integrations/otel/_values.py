@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from paceline import Usage
 
-__all__ = ["Attributes", "clean", "error_type", "told_by_metadata", "usage_attributes"]
+__all__ = ["Attributes", "clean", "described", "error_type", "number", "told_by_metadata", "usage_attributes"]
 
 Attributes = dict[str, "AttributeValue"]
 
@@ -25,6 +25,22 @@ def clean(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-8", "replace").decode()
+
+
+def described(value: object) -> str:
+    """The value as Python shows it; its kind, where that fails."""
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 - foreign code, or a number of more digits than Python writes
+        return f"<{type(value).__qualname__}>"
+
+
+def number(value: int) -> int:
+    """The number as it can be sent: OTLP has integers of 64 bits, and what is larger counts nothing."""
+    return max(-_LARGEST, min(value, _LARGEST - 1))
+
+
+_LARGEST = 1 << 63
 
 
 def told_by_metadata(metadata: Mapping[str, Any]) -> Attributes:
@@ -47,17 +63,21 @@ def _several(tags: object) -> Iterable[object]:
 
 
 def _short(value: object) -> str:
-    return clean(str(value)[:_LONGEST])
+    try:
+        text = str(value)
+    except Exception:  # noqa: BLE001 - as above
+        text = described(value)
+    return clean(text[:_LONGEST])
 
 
 def error_type(error: BaseException) -> Attributes:
     """The kind of an error: its class, and the HTTP status where it has one. Never its message."""
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    told: Attributes = {names.ERROR_TYPE: name}
+    told: Attributes = {names.ERROR_TYPE: clean(name)}
     status = getattr(error, "status_code", None)
     if type(status) is int:
-        told[names.HTTP_STATUS] = status
+        told[names.HTTP_STATUS] = number(status)
     return told
 
 
@@ -74,13 +94,13 @@ def usage_attributes(usage: Usage, *, told_below: bool) -> Attributes:
     """What an attempt used; in the words that backends add up only if no span below it has said so."""
     told: Attributes = {}
     for field, name in _COUNTED:
-        value = getattr(usage, field)
-        if value is not None:
+        if (value := getattr(usage, field)) is not None:
+            value = number(value)
             told[names.OWN_USAGE + field] = value
             if not told_below:
                 told[name] = value
     if usage.requests is not None:
-        told[names.OWN_USAGE + "requests"] = usage.requests
+        told[names.OWN_USAGE + "requests"] = number(usage.requests)
     if usage.money is not None:
         told[names.OWN_USAGE + "money"] = usage.money
     if not told_below and usage.model is not None:

@@ -11,7 +11,8 @@ import pytest
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from paceline import Engine, Lane, RetryPolicy, Suspend, Usage, current_job, dag, task
 from paceline_integrations.backends import Backend, BackendSpan
@@ -56,13 +57,18 @@ class Story:
 
     def __init__(self, *backends: Backend) -> None:
         self._hangs: asyncio.Event = asyncio.Event()
+        self.trace_id: str = ""
         resource = Resource({name: text for each in backends for name, text in each.resource.items()})
         provider = TracerProvider(resource=resource)
         for each in backends:
             exporter = OTLPSpanExporter(each.endpoint, headers=each.headers)
             provider.add_span_processor(BatchSpanProcessor(exporter))
+        memory = InMemorySpanExporter()
+        provider.add_span_processor(SimpleSpanProcessor(memory))
         asyncio.run(self._run(OpenTelemetryMiddleware(provider)))
         provider.shutdown()
+        roots = [span.context for span in memory.get_finished_spans() if span.parent is None]
+        self.trace_id = "".join(format(each.trace_id, "032x") for each in roots if each is not None)
 
     async def _answer(self, payload: str) -> object:
         ctx = current_job()
@@ -137,16 +143,14 @@ def label(span: BackendSpan) -> str:
 
 
 @pytest.fixture(scope="module")
-def story(phoenix: Backend, mlflow: Backend) -> None:
-    Story(phoenix, mlflow)
+def story(phoenix: Backend, mlflow: Backend) -> Story:
+    return Story(phoenix, mlflow)
 
 
 @pytest.fixture(scope="module", params=["phoenix", "mlflow"])
-def told(request: pytest.FixtureRequest, story: None) -> Told:
+def told(request: pytest.FixtureRequest, story: Story) -> Told:
     backend: Backend = request.getfixturevalue(request.param)
-    spans = backend.spans(at_least=SPANS)
-    ours = {span.trace_id for span in spans if span.name == "invoke_workflow story"}
-    return Told([span for span in spans if span.trace_id in ours])
+    return Told(backend.spans(story.trace_id, at_least=SPANS))
 
 
 def test_the_tree(told: Told) -> None:
@@ -219,8 +223,8 @@ def test_nothing_of_what_went_in_or_came_out_is_there(told: Told) -> None:
     assert not [span for span in told.spans if PRIVATE in repr(span)]
 
 
-def test_phoenix_shows_an_attempt_with_usage_as_a_call_of_a_model(phoenix: Backend, story: None) -> None:
-    told = Told(phoenix.spans(at_least=SPANS))
+def test_phoenix_shows_an_attempt_with_usage_as_a_call_of_a_model(phoenix: Backend, story: Story) -> None:
+    told = Told(phoenix.spans(story.trace_id, at_least=SPANS))
     kinds = {label(span): span.attributes.get("openinference.span.kind") for span in told.spans}
     assert kinds["contract.pdf/primer 1"] == "LLM"
     assert (
@@ -228,8 +232,8 @@ def test_phoenix_shows_an_attempt_with_usage_as_a_call_of_a_model(phoenix: Backe
     )
 
 
-def test_mlflow_has_every_link(mlflow: Backend, story: None) -> None:
-    told = Told(mlflow.spans(at_least=SPANS))
+def test_mlflow_has_every_link(mlflow: Backend, story: Story) -> None:
+    told = Told(mlflow.spans(story.trace_id, at_least=SPANS))
     primer = ("primer", "contract.pdf/primer 1")
     assert {name.removeprefix("contract.pdf/"): links for name, links in told.links().items()} == {
         "follower/0 1": {primer},

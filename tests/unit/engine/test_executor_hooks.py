@@ -6,6 +6,7 @@ import pytest
 
 from paceline import (
     Engine,
+    GroupPolicy,
     Job,
     JobContext,
     MemorySink,
@@ -283,6 +284,29 @@ def test_a_groups_cache_key_fits_a_header_and_is_the_same_for_all_its_jobs(name:
     assert len(first) <= 64
     assert first.isascii()
     assert first.isprintable()
+
+
+def test_an_attempt_knows_whether_it_establishes_the_prefix_of_its_group() -> None:
+    told: list[tuple[object, bool]] = []
+
+    async def work(payload: object) -> None:
+        ctx = current_job()
+        assert ctx is not None
+        await asyncio.sleep(1)
+        told.append((payload, ctx.primes))
+
+    async def main() -> None:
+        async with Engine(work) as engine:
+            await engine.submit("alone")
+            async with engine.open_group("g", policy=GroupPolicy(ttl=60)) as group:
+                await group.submit_primer("primer")
+                await (await group.add_follower("warm")).wait()
+                await asyncio.sleep(100)
+                await group.add_follower("leads")
+                await group.add_follower("follows")
+
+    VirtualClock().run(main)
+    assert told == [("alone", False), ("primer", True), ("warm", False), ("leads", True), ("follows", False)]
 
 
 def test_an_attribute_that_only_bears_the_name_of_a_hook_is_none() -> None:

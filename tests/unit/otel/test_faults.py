@@ -78,6 +78,67 @@ def test_a_provider_that_raises_stops_no_job_and_is_told_of_once(
     ]
 
 
+class Flaky(SpanProcessor):
+    """Raises at every third start or end of a span, beginning with the one of that number."""
+
+    def __init__(self, first: int, *, at_start: bool) -> None:
+        self.number: int = first
+        self.at_start: bool = at_start
+
+    def on_start(self, span: Span, parent_context: Any = None) -> None:
+        if self.at_start:
+            self.count()
+
+    def on_end(self, span: ReadableSpan) -> None:
+        if not self.at_start:
+            self.count()
+
+    def count(self) -> None:
+        self.number += 1
+        if self.number % 3 == 0:
+            raise RuntimeError("now and then")
+
+
+@pytest.mark.parametrize("at_start", [True, False])
+@pytest.mark.parametrize("first", [0, 1, 2])
+def test_a_span_that_could_not_begin_or_end_is_the_only_one_that_is_missing(
+    first: int, at_start: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    traces = Traces()
+    traces.provider.add_span_processor(Flaky(first, at_start=at_start))
+
+    async def main() -> None:
+        with trace.use_span(trace.INVALID_SPAN):
+            async with traces.engine(work, retry=RetryPolicy(2)) as engine:
+                before = contexts.get_current()
+                await life(engine)
+                assert contexts.get_current() is before
+        assert not trace.get_current_span().get_span_context().is_valid
+
+    VirtualClock().run(main)
+    assert traces.kept() == 0
+    assert len(caplog.records) == 1
+    for span in traces.spans:
+        traces.above(span)
+        traces.links(span)
+
+
+def test_a_provider_that_is_shut_down_while_the_engine_is_open_stops_no_job(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    traces = Traces()
+
+    async def main() -> None:
+        async with traces.engine(work, retry=RetryPolicy(2)) as engine:
+            await (await engine.submit("x"))
+            traces.provider.shutdown()
+            await life(engine)
+
+    traces.run(main)
+    assert [span.name for span in traces.spans] == ["job work"]
+    assert not [record for record in caplog.records if record.name.startswith("paceline")]
+
+
 class BreakingSampler(Sampler):
     def should_sample(self, *args: Any, **options: Any) -> Any:
         raise RuntimeError("cannot decide")

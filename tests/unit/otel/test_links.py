@@ -1,6 +1,8 @@
 """What the spans of jobs point at, and as what."""
 
 import asyncio
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -8,9 +10,9 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import SpanLimits
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 
-from paceline import Dag, Ended, Handle, RetryPolicy, Suspend, current_job
+from paceline import Dag, Ended, Handle, RetryPolicy, Suspend, current_job, dag, task
 
-from .graphs import reduced
+from .graphs import rank, reduced, word
 from .traces import Traces, here
 
 
@@ -158,6 +160,54 @@ def test_what_comes_after_a_map_points_at_its_items() -> None:
     traces.run(main)
     items = traces.named("word")
     assert traces.links(traces.one("rank")) == [("dependency", item) for item in items]
+
+
+def test_what_comes_after_a_large_map_points_at_its_first_items() -> None:
+    traces = Traces()
+
+    @task
+    async def many(number: int) -> list[str]:
+        return ["x"] * number
+
+    @dag
+    async def large(number: int) -> str:
+        return await rank(await word.map(await many(number)))
+
+    async def main() -> None:
+        async with traces.engine(ask) as engine:
+            await large.run(engine, number=130)
+
+    traces.run(main)
+    links = traces.links(traces.one("rank"))
+    assert len(traces.named("word")) == 130
+    assert len(links) == 100
+    assert {span.name for _, span in links} == {"word"}
+
+
+def test_of_a_job_that_others_wait_for_no_more_is_kept_than_where_its_span_is() -> None:
+    traces = Traces(capture_content=True)
+
+    async def slow(seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    async def main() -> None:
+        async with traces.engine(slow) as engine:
+            first, second = await engine.submit(2.0, name="first"), await engine.submit(9.0)
+            await engine.submit(1.0, name="last", after=[first, second])
+            await asyncio.sleep(1)
+            tracing = traces.middleware._tracing
+            assert tracing is not None
+            attempt = tracing._jobs[first.id].attempt
+            assert attempt is not None
+            kept = weakref.ref(attempt)
+            del attempt
+            await first
+            await asyncio.sleep(1)
+            gc.collect()
+            assert kept() is None
+
+    traces.run(main)
+    assert ("dependency", traces.one("first")) in traces.links(traces.one("last"))
 
 
 def test_a_map_is_kept_no_longer_than_its_graph() -> None:

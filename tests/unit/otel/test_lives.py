@@ -13,6 +13,7 @@ from paceline import (
     Engine,
     GroupPolicy,
     Handle,
+    Job,
     JobFailed,
     MemorySink,
     ReplyRefused,
@@ -21,6 +22,7 @@ from paceline import (
     current_job,
     events,
 )
+from paceline_integrations.otel import _tracing
 
 from .graphs import reduced, report, story
 from .traces import Traces, here
@@ -161,3 +163,46 @@ def test_nothing_is_kept_of_ten_thousand_jobs() -> None:
 
     traces.run(main)
     assert most < 400
+
+
+def test_jobs_refused_after_they_were_shown_are_let_go_while_the_run_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And what waits in excess of what is kept is found again by its headers."""
+
+    class Refusing:
+        def on_submit(self, job: Job) -> None:
+            if job.payload == "refused":
+                raise PermissionError
+
+    async def work(payload: Any) -> Any:
+        return payload
+
+    monkeypatch.setattr(_tracing, "_KEPT", 50)
+    traces = Traces()
+
+    async def main() -> None:
+        async with Engine(work, middleware=[traces.middleware, Refusing()], slots=1) as engine:
+            for _ in range(500):
+                with pytest.raises(PermissionError):
+                    await engine.submit("refused")
+            assert traces.kept() < 60
+            with traces.tracer.start_as_current_span("mine"):
+                first = await engine.submit("x", name="first")
+                last = await engine.submit("x", name="last", after=first)
+                group = await engine.submit_group("g", primer="p", followers=range(100))
+                many = [await engine.submit(number, name="many") for number in range(100)]
+                many[0].cancel()
+            assert traces.kept() < 70
+            await group.results()
+            await last
+
+    traces.run(main)
+    top = ["invoke_workflow run", "mine"]
+    assert len(traces.named("many")) == len(traces.named("follower work")) == 100
+    for span in traces.named("many"):
+        assert traces.path(span) == [*top, "many"]
+    for span in traces.named("follower work"):
+        assert traces.path(span) == [*top, "paceline.group g", "follower work"]
+        assert traces.links(span) == [("primer", traces.one("primer work"))]
+    assert traces.links(traces.one("last")) == [("dependency", traces.one("first"))]

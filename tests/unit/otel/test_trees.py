@@ -1,7 +1,6 @@
 """Which span is below which."""
 
 import asyncio
-import contextlib
 from typing import Any
 
 from opentelemetry import context as contexts, trace
@@ -246,35 +245,6 @@ def test_without_a_run_span_each_group_graph_and_job_is_a_trace_of_its_own() -> 
     assert len({here(span).trace_id for span in traces.spans}) == 3
 
 
-def test_one_middleware_serves_engines_whose_runs_and_groups_have_the_same_names() -> None:
-    traces = Traces()
-
-    async def run(number: int) -> None:
-        with traces.tracer.start_as_current_span(f"program {number}"):
-            async with traces.engine(ask, run_id="same" if number < 3 else f"other {number}") as engine:
-                await asyncio.sleep(1)
-                group = await engine.submit_group("g", primer="p", followers=["f"])
-                await group.results()
-
-    async def main() -> None:
-        await asyncio.gather(*(run(number) for number in range(1, 5)))
-
-    traces.run(main)
-    for number in range(1, 5):
-        program = traces.one(f"program {number}")
-        names = sorted(span.name for span in traces.spans if here(span).trace_id == here(program).trace_id)
-        run_name = "same" if number < 3 else f"other {number}"
-        assert names == [
-            "follower ask",
-            f"invoke_workflow {run_name}",
-            "paceline.group g",
-            "primer ask",
-            f"program {number}",
-        ]
-        for span in traces.spans:
-            traces.above(span)
-
-
 def test_two_providers_may_be_in_use_at_once() -> None:
     outer, inner = Traces(), Traces()
 
@@ -292,23 +262,6 @@ def test_two_providers_may_be_in_use_at_once() -> None:
     assert [span.name for span in inner.spans] == ["job ask", "invoke_workflow inner"]
     assert [span.name for span in outer.spans] == ["job nested", "invoke_workflow outer"]
     assert len({here(span).trace_id for span in (*inner.spans, *outer.spans)}) == 1
-
-
-def test_a_run_that_is_left_in_another_context_leaves_no_trace_in_the_log(caplog: Any) -> None:
-    """As a test fixture, or a web server's lifespan, may do it."""
-    traces = Traces()
-
-    async def main() -> None:
-        stack = contextlib.AsyncExitStack()
-        engine = traces.engine(ask)
-        await asyncio.create_task(stack.enter_async_context(engine))
-        await (await engine.submit("x"))
-        await asyncio.create_task(stack.aclose())
-        assert not trace.get_current_span().get_span_context().is_valid
-
-    traces.run(main)
-    assert not caplog.records
-    assert traces.path(traces.one("job ask"))[0] == "invoke_workflow run"
 
 
 def test_a_lane_an_executor_and_the_wait_are_told() -> None:

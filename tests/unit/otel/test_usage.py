@@ -7,7 +7,8 @@ import pytest
 from opentelemetry.trace import Tracer, TracerProvider
 
 from paceline import Engine, Usage, current_job, flow
-from paceline_integrations.otel import OpenTelemetryMiddleware, _watching
+from paceline_integrations.otel import OpenTelemetryMiddleware
+from paceline_integrations.otel._watching import Watching
 
 from .traces import Traces
 
@@ -22,6 +23,12 @@ def use(**more: Any) -> None:
 
 def tokens(traces: Traces, name: str = "gen_ai.usage.input_tokens") -> int:
     return sum(int(str((span.attributes or {}).get(name, 0))) for span in traces.spans)
+
+
+def watchers(traces: Traces) -> list[Watching]:
+    """The processors that look on."""
+    processors: Any = traces.provider._active_span_processor._span_processors
+    return [each for each in processors if isinstance(each, Watching)]
 
 
 async def run(traces: Traces, work: Any, jobs: int = 1) -> None:
@@ -119,13 +126,13 @@ def test_a_span_that_outlives_its_attempt_is_forgotten() -> None:
         use()
 
     traces.run(lambda: run(traces, work, 2))
-    assert not _watching._WATCHED[traces.provider].open
+    assert not watchers(traces)[0].open
     for span in left:
         span.end()
     assert tokens(traces) == 20
 
 
-def test_what_begins_after_the_end_of_its_attempt_is_not_watched() -> None:
+def test_what_begins_after_the_end_of_its_attempt_is_forgotten_too() -> None:
     traces = Traces()
 
     async def work(payload: Any) -> None:
@@ -144,7 +151,7 @@ def test_what_begins_after_the_end_of_its_attempt_is_not_watched() -> None:
 
     traces.run(main)
     assert len(left) == 2
-    assert not _watching._WATCHED[traces.provider].open
+    assert not watchers(traces)[0].open
 
 
 def test_what_a_flow_tells_by_itself_is_not_told_for_the_job_that_awaits_it() -> None:
@@ -183,8 +190,7 @@ def test_a_provider_is_watched_once_however_many_use_it() -> None:
                 pass
 
     traces.run(main)
-    processors: Any = traces.provider._active_span_processor._span_processors
-    assert len(processors) == 2, "the exporter's, and one that watches"
+    assert len(watchers(traces)) == 1
 
 
 def test_a_provider_that_cannot_be_watched_is_used_all_the_same() -> None:

@@ -55,7 +55,7 @@ class Traces:
     def kept(self) -> int:
         """How much the middleware has open."""
         tracing = self.middleware._tracing
-        return 0 if tracing is None else tracing.state.open
+        return 0 if tracing is None else tracing.open
 
     # What has ended.
 
