@@ -230,7 +230,7 @@ def test_savings_are_a_sentence_and_one_table_of_groups_lanes_and_tags() -> None
         "  acme         0 of 1       -       -          -    -      -     -",
         "  no tenant         4   4,000     900      3,100  22%  ≤ 48%  0.79",
         "best: with each group's prefix evaluated once",
-        "cost: of a cold fan-out; a token read from the cache counts 0.1, written 1.25",
+        "cost: 1 with no cache; a token read from the cache counts 0.1, written 1.25",
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import sys
 from collections.abc import Callable
 from typing import Annotated, cast
@@ -71,6 +72,10 @@ def main() -> None:
     0: all succeeded. 1: some did not. 2: bad usage or input, told in one line. 3: all succeeded but those
     that wait for an answer. 130: interrupted.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # Texts of jobs are of any language, a terminal's encoding perhaps is not.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     code = call(sys.argv[1:])
     if code == INTERRUPTED:
         leave_interrupted()

@@ -36,4 +36,7 @@ def check_outputs(
 
 
 def _same(one: Path, other: Path) -> bool:
-    return one.resolve() == other.resolve()
+    try:
+        return one.samefile(other)  # also by another name
+    except OSError:
+        return one.resolve() == other.resolve()

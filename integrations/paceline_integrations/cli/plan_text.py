@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from paceline_integrations.figures import duration
 from paceline_integrations.planning import Forecast, Holdup, PolicyName, Prediction, recommendation
 
 from .prompts import Counting
-from .summary import duration
 
 __all__ = ["print_plan"]
 

@@ -13,8 +13,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from paceline_integrations.figures import duration
+
 from .holds import hold_of
-from .summary import amount, duration, lanes_table
+from .summary import amount, lanes_table
 
 if TYPE_CHECKING:
     from paceline import RunReport, RunTally, Snapshot
@@ -69,7 +71,7 @@ class _Screen:
             rows.append(_held(self._run.snapshot))
         report = self._run.report()
         if len(report.lanes) > 1:
-            rows.append(lanes_table(report, most=8))
+            rows.append(lanes_table(report.lanes, most=8))
         return Group(*rows)
 
     def _bar(self) -> RenderableType:

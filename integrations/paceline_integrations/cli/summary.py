@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from paceline import RunReport, RunTotals, Savings, TaskReport, WaitReason
+from paceline import LaneReport, RunReport, RunTotals, Savings, TaskReport, WaitReason
+from paceline_integrations.figures import duration
+from paceline_integrations.summary import LaneSummary
 from paceline_integrations.terminal import savings_table
-from paceline_integrations.visible import visible
+from paceline_integrations.visible import plain_text, visible
 
 from .budgets import BudgetState
 
-__all__ = ["Held", "amount", "duration", "lanes_table", "print_held", "print_summary"]
+__all__ = ["Held", "amount", "lanes_table", "print_held", "print_summary", "tokens_line"]
 
 _WORTH_TELLING = 0.01
 """The part of a run's time for which something held its jobs, from which on that is told."""
@@ -35,31 +38,27 @@ def amount(number: int | None) -> str:
     return "-" if number is None else f"{number:,}"
 
 
-def duration(seconds: float) -> str:
-    """Write a duration, as exactly as it matters."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
-
-
-def lanes_table(report: RunReport, *, most: int = 20) -> Table:
-    """Show each lane's share against its due; the first `most` of them."""
+def lanes_table(lanes: Mapping[str, LaneReport | LaneSummary], *, most: int = 20) -> Table | Group:
+    """Show each lane's share against its due: `most` of them, those with the most jobs."""
     table = Table(box=None, padding=(0, 2), header_style="dim", show_edge=False)
     for heading in ("lane", "weight", "jobs", "due", "share"):
         table.add_column(heading, justify="left" if heading == "lane" else "right")
-    for name, lane in list(report.lanes.items())[:most]:
+    shown = list(lanes.items())
+    if len(shown) > most:
+        shown = sorted(shown, key=lambda each: -each[1].jobs)[:most]
+    for name, lane in shown:
         due, share = lane.due_while_waiting, lane.share_while_waiting
         table.add_row(
-            Text(name),
+            Text(plain_text(name, 40)),
             f"{lane.weight:g}",
             f"{lane.jobs:,}",
             "-" if due is None else f"{due:.0%}",
             "-" if share is None else f"{share:.0%}",
         )
-    if len(report.lanes) > most:
-        table.add_row(Text(f"and {len(report.lanes) - most} more", style="dim"))
+    if len(lanes) > most:
+        table.add_row(Text(f"and {len(lanes) - most:,} more", style="dim"))
+    if any(lane.share_while_waiting is not None for _, lane in shown):
+        return Group(table, Text("due and share: while other lanes had jobs waiting too", style="dim"))
     return table
 
 
@@ -81,13 +80,11 @@ def print_summary(
         console.print(Text(f"… and {left:,} more that did not succeed", style="dim"))
     console.print(_headline(totals, missing))
     if totals.input_tokens is not None or totals.output_tokens is not None:
-        console.print(_tokens(totals))
+        console.print(tokens_line(totals))
     if held is not None:
         print_held(console, held, totals.seconds)
     if len(report.lanes) > 1:
-        console.print(lanes_table(report))
-        if any(lane.share_while_waiting is not None for lane in report.lanes.values()):
-            console.print(Text("due and share: while other lanes had jobs waiting too", style="dim"))
+        console.print(lanes_table(report.lanes))
     if savings is not None and savings.totals.worth_telling:
         console.print()
         console.print(savings_table(savings))
@@ -150,7 +147,8 @@ def _headline(totals: RunTotals, missing: int) -> Text:
     return line
 
 
-def _tokens(totals: RunTotals) -> Text:
+def tokens_line(totals: RunTotals) -> Text:
+    """How many tokens were read, from the cache or not, and written."""
     text = Text(f"prompt tokens {amount(totals.input_tokens)}")
     if totals.cached_tokens is not None:
         share = totals.cached_tokens / totals.input_tokens if totals.input_tokens else 0.0
@@ -160,6 +158,8 @@ def _tokens(totals: RunTotals) -> Text:
         text.append(f" · answered {amount(totals.output_tokens)}")
     if totals.requests is not None:
         text.append(f" · {totals.requests:,} requests", style="dim")
+    if totals.money is not None:
+        text.append(f" · money {totals.money:,.4g}")
     return text
 
 

@@ -94,14 +94,16 @@ def _opened(path: Path, *, speed: float, start: str | None, last: float | None) 
 
 
 def _watch(source: Source, path: Path) -> None:
+    app = ScreenApp(source)
     try:
-        left = asyncio.run(show(ScreenApp(source)))
+        left = asyncio.run(show(app))
     except NoTerminal as error:
         raise CommandError(f"{error}; to read the log as text: paceline show {path}") from error
     except (NotALog, OSError) as error:
         raise _unreadable(path, error) from error
     if left == "interrupted":
         raise typer.Abort
+    raise typer.Exit(app.return_code or 0)
 
 
 def _unreadable(path: Path, error: Exception) -> CommandError:

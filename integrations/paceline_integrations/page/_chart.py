@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from paceline_integrations.figures import count, duration
+
 from ._bars import MOST_ROWS, Bars, Cell, Strip
 from ._markup import Markup, joined, tag
 from ._sketch import Queue
-from ._words import GLYPHS, clock, count, duration, words
+from ._words import GLYPHS, clock, words
 
 __all__ = ["timeline"]
 

@@ -54,7 +54,7 @@ def _middle(summary: RunSummary, sketch: Sketch) -> list[Markup]:
         found.append(_section("Timeline", timeline(sketch.bars, sketch.queue, seconds), "timeline-section"))
     found += _beside(
         (("Lanes", lanes(summary)), ("Slowest jobs", slowest(summary))),
-        (("What held jobs", held(summary)), ("Longest waits", waited(summary))),
+        (("Why jobs waited", held(summary)), ("Longest waits, and what held the job last", waited(summary))),
     )
     if summary.totals.jobs:
         tree = Tree(summary, sketch.state, sketch.begun)

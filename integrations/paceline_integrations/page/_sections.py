@@ -5,45 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from paceline_integrations.summary import ErrorSummary, JobPlace, RunSummary
+from paceline_integrations.figures import count, duration
+from paceline_integrations.summary import ErrorSummary, JobPlace, RunSummary, StuckSummary
 
 from ._markup import Markup, joined, tag
-from ._words import count, duration, glyph, meter, percent
+from ._words import glyph, meter, percent
 
 __all__ = ["held", "lanes", "sections", "slowest", "waited"]
 
 _MOST_LANES: Final = 30
 _MOST_QUESTIONS: Final = 20
 _MOST_JOBS: Final = 6
-_WORTH_TELLING: Final = 0.01
-_USUAL: Final = frozenset(
-    {"slot", "lane_share", "dependency", "release", "active_groups", "children", "rest"}
-)
 
 
 def sections(summary: RunSummary) -> Iterator[tuple[str, Markup]]:
     """What is to be told first, each with its title."""
-    if summary.stuck:
-        yield "What waits, and why", tag("ul", *map(joined, _stuck(summary)), class_="list")
+    # What is asked is told by itself.
+    stuck = [each for each in summary.stuck if each.kind != "reply"]
+    if stuck:
+        yield "What waits, and why", tag("ul", *_stuck(stuck, summary.as_of), class_="list")
     if summary.questions:
         yield "Open questions", tag("ul", *_questions(summary), class_="list")
     if summary.errors:
         yield "What went wrong", tag("ul", *_errors(summary), class_="list")
 
 
-def _stuck(summary: RunSummary) -> Iterator[Sequence[Markup]]:
-    for each in summary.stuck:
+def _stuck(stuck: Sequence[StuckSummary], now: float) -> Iterator[Markup]:
+    for each in stuck:
         until = ""
-        if each.until is not None and each.until > summary.as_of:
-            until = f" · {duration(each.until - summary.as_of)} more"
-        example = None if each.example is None else tag("small", _called(each.example))
-        yield [
-            tag(
-                "li",
-                tag("span", count(each.jobs, "job"), class_="many held"),
-                tag("span", each.text, tag("em", until) if until else None, " ", example),
-            )
-        ]
+        if each.until is not None and each.until > now:
+            until = f" · {duration(each.until - now)} more"
+        example = None if each.example is None else tag("small", each.example.called)
+        yield tag(
+            "li",
+            tag("span", each.many, class_="many held"),
+            tag("span", each.text, tag("em", until) if until else None, " ", example),
+        )
 
 
 def _questions(summary: RunSummary) -> Iterator[Markup]:
@@ -51,7 +48,7 @@ def _questions(summary: RunSummary) -> Iterator[Markup]:
         asked = "asks something" if each.value is None else each.value
         yield tag(
             "li",
-            tag("span", glyph("suspended"), " ", _called(each), class_="many suspended"),
+            tag("span", glyph("suspended"), " ", each.called, class_="many suspended"),
             tag("span", asked if isinstance(asked, str) else str(asked)),
         )
     left = summary.open_questions - min(len(summary.questions), _MOST_QUESTIONS)
@@ -61,12 +58,12 @@ def _questions(summary: RunSummary) -> Iterator[Markup]:
 
 def _errors(summary: RunSummary) -> Iterator[Markup]:
     for each in summary.errors:
-        kind = tag("b", each.type)
+        kind = tag("b", each.called)
         message = tag("span", each.message, class_="message") if each.message else None
         yield tag(
             "li",
             tag("span", *_befell(each), class_="many"),
-            tag("span", kind, " ", message, tag("small", _examples(each), class_="examples")),
+            tag("span", kind, " ", message, tag("small", each.befell, class_="examples")),
         )
     if summary.other_errors:
         yield tag("li", f"and {summary.other_errors:,} of other kinds", class_="more")
@@ -83,27 +80,17 @@ def _befell(error: ErrorSummary) -> Iterator[Markup]:
             yield tag("span", glyph(status), f" {number:,} {word}", class_=f"befell {status}")
 
 
-def _examples(error: ErrorSummary) -> str:
-    told = ", ".join(_called(each) for each in error.examples)
-    more = error.failed + error.skipped + error.cancelled + error.retried - len(error.examples)
-    return f"{told} and {more:,} more" if more > 0 else told
-
-
-def _called(job: JobPlace) -> str:
-    """A job by its name, and its group, where the name does not tell that."""
-    if job.group is None or job.name.startswith(f"{job.group}/"):
-        return job.name
-    return f"{job.group} / {job.name}"
-
-
 def lanes(summary: RunSummary) -> Markup | None:
     """Each lane's share against its due, as a pair of bars."""
     if len(summary.lanes) < 2:
         return None
-    weights = sum(lane.weight for lane in summary.lanes.values())
+    weights = sum(lane.weight for lane in summary.lanes.values()) or 1.0
     rows: list[Markup] = []
     measured = any(lane.share_while_waiting is not None for lane in summary.lanes.values())
-    for name, lane in list(summary.lanes.items())[:_MOST_LANES]:
+    shown = list(summary.lanes.items())
+    if len(shown) > _MOST_LANES:
+        shown = sorted(shown, key=lambda each: -each[1].jobs)[:_MOST_LANES]
+    for name, lane in shown:
         share = lane.share if not measured else lane.share_while_waiting
         due = lane.weight / weights if not measured else lane.due_while_waiting
         told = "never had to compete" if share is None or due is None else None
@@ -134,7 +121,7 @@ def _pair(word: str, share: float, kind: str) -> Iterator[Markup]:
 
 def held(summary: RunSummary) -> Markup | None:
     """What held jobs, for how long."""
-    shown = [each for each in summary.held if each.seconds >= _WORTH_TELLING * summary.seconds]
+    shown = summary.held_longest
     if not shown:
         return None
     rows = [
@@ -142,7 +129,7 @@ def held(summary: RunSummary) -> Markup | None:
             "div",
             tag("span", each.text, class_="what"),
             tag("span", duration(each.seconds), class_="number"),
-            meter(each.seconds / max(summary.seconds, 1e-9), "usual" if each.kind in _USUAL else "held"),
+            meter(each.seconds / max(summary.seconds, 1e-9), "usual" if each.usual else "held"),
             tag("small", f"up to {count(each.jobs, 'job')} at once"),
             class_="hold",
         )
@@ -165,8 +152,7 @@ def slowest(summary: RunSummary) -> Markup | None:
 
 def waited(summary: RunSummary) -> Markup | None:
     """The jobs that waited the longest, and for what."""
-    worth = [job for job in summary.waited if job.seconds >= _WORTH_TELLING * summary.seconds]
-    shown = worth[:_MOST_JOBS]
+    shown = summary.waited_longest[:_MOST_JOBS]
     if not shown:
         return None
     return joined(_ranked(job, job.seconds, shown[0].seconds, "waits", job.why) for job in shown)
@@ -175,7 +161,7 @@ def waited(summary: RunSummary) -> Markup | None:
 def _ranked(job: JobPlace, seconds: float, most: float, kind: str, told: str) -> Markup:
     return tag(
         "div",
-        tag("span", _called(job), class_="what"),
+        tag("span", job.called, class_="what"),
         tag("span", duration(seconds), class_="number"),
         meter(seconds / max(most, 1e-9), kind),
         tag("small", told) if told else None,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from paceline_integrations.figures import amount, count, duration
 from paceline_integrations.summary import RunSummary
 
 from ._markup import Markup, tag
-from ._words import STATES, amount, badge, count, duration, glyph, meter, moment, percent, states_bar, words
+from ._words import STATES, badge, glyph, meter, moment, percent, states_bar, words
 
 __all__ = ["header", "notes", "tiles"]
 
@@ -17,7 +18,7 @@ def header(summary: RunSummary) -> Markup:
     running = summary.state == "running"
     state = "succeeded" if summary.state == "completed" else summary.state
     said = f"still running, as of {moment(summary.as_of)}" if running else summary.state
-    about = [] if summary.started is None else [f"begun {moment(summary.started)}"]
+    about = [] if summary.started is None else [f"started {moment(summary.started)}"]
     about.append(f"took {duration(summary.seconds)}" if not running else f"for {duration(summary.seconds)}")
     if summary.slots is not None:
         about.append(count(summary.slots, "slot"))
@@ -37,26 +38,17 @@ def header(summary: RunSummary) -> Markup:
 
 def notes(summary: RunSummary) -> Markup | None:
     """What is wrong with the log, and so with the page."""
-    log = summary.log
-    found: list[str] = []
-    if log.damaged:
-        found.append(f"{count(log.damaged, 'line')} of the log could not be read, such as: ")
-        found[-1] += "; ".join(log.reasons)
-    if log.dropped:
-        found.append(f"{count(log.dropped, 'event')} are missing: the log was written too slowly")
-    if log.torn and summary.state != "running":
-        found.append("the last line of the log is not finished")
-    if summary.started is None:
-        found.append("the log lacks its beginning: what is told is of the rest")
-    if log.earlier_runs:
-        found.append(f"{count(log.earlier_runs, 'earlier run')} in the same file, not told here")
+    found = summary.notes
     return tag("ul", *(tag("li", each) for each in found), class_="notes") if found else None
 
 
 def tiles(summary: RunSummary) -> Markup:
     """The sums."""
     totals = summary.totals
-    found = [_jobs(summary), _tile("took", duration(summary.seconds), _pace(summary))]
+    found = [
+        _jobs(summary),
+        _tile("so far" if summary.state == "running" else "took", duration(summary.seconds), _pace(summary)),
+    ]
     if totals.input_tokens is not None:
         share = (totals.cached_tokens or 0) / totals.input_tokens if totals.input_tokens else 0.0
         cached = "" if totals.cached_tokens is None else f"{percent(share)} from the cache"
@@ -110,10 +102,10 @@ def _savings(summary: RunSummary) -> Iterator[Markup]:
     if money is not None:
         yield _tile("money", f"{money:,.4g}", "as reported by the jobs")
     if totals.worth_telling and totals.cost_ratio is not None:
-        best = (
-            "" if totals.best_hit_ratio is None else f"best possible: {percent(totals.best_hit_ratio)} cached"
-        )
-        yield _tile("cost of prompts", f"{totals.cost_ratio:.2f}", f"of a cold fan-out; {best}")
+        said = "of what they cost with no cache"
+        if totals.best_hit_ratio is not None:
+            said += f"; at best {percent(totals.best_hit_ratio)} would be cached"
+        yield _tile("cost of prompts", percent(totals.cost_ratio), said)
 
 
 def _tile(label: str, figure: str, told: str = "", bar: Markup | None = None) -> Markup:

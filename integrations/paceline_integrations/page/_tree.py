@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from paceline_integrations.runstate import AttemptView, GroupView, JobView, Node
+from paceline_integrations.figures import amount, count, duration
+from paceline_integrations.runstate import GroupView, JobView, Node
 
 from ._axis import Axis
 from ._markup import Markup, joined, tag
-from ._words import STATES, amount, count, duration, glyph, percent, words
+from ._words import STATES, glyph, percent, words
 
 if TYPE_CHECKING:
     from paceline import SavingsTotals
@@ -164,7 +165,7 @@ class Tree:
 
     def _job(self, job: JobView) -> Markup:
         last = job.attempt
-        took = "" if last is None or job.status == "waiting" else duration(self._ran(last))
+        took = "" if last is None or job.status == "waiting" else duration(last.lasted(self._state.now))
         name = [tag("span", "◆ ", class_="primer")] if job.role == "primer" else []
         return tag(
             "div",
@@ -189,9 +190,6 @@ class Tree:
         elif job.status != "succeeded" and job.error:
             why = "" if job.status == "failed" else f"{job.status} for "
             yield tag("small", f" {why}{job.error}", class_=f"note {job.status}")
-
-    def _ran(self, attempt: AttemptView) -> float:
-        return (self._state.now if attempt.ended is None else attempt.ended) - attempt.started
 
 
 def _order(node: Node) -> tuple[bool, int]:

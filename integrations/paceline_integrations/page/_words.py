@@ -11,11 +11,8 @@ from ._markup import Markup, tag
 __all__ = [
     "GLYPHS",
     "STATES",
-    "amount",
     "badge",
     "clock",
-    "count",
-    "duration",
     "glyph",
     "meter",
     "moment",
@@ -76,20 +73,6 @@ def meter(share: float, kind: str) -> Markup:
     )
 
 
-def duration(seconds: float) -> str:
-    """Write how long something took, as exactly as it matters."""
-    if seconds < 0.0995:
-        return f"{max(0.0, seconds) * 1e3:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours_left = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours_left:02} h"
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
-
-
 def clock(seconds: float) -> str:
     """Write a time on an axis that begins at 0."""
     if seconds < 60:
@@ -108,22 +91,6 @@ def moment(time: float) -> str:
         return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     except (OverflowError, OSError, ValueError):
         return f"{time:g} s"
-
-
-def amount(number: int | None) -> str:
-    """Write a number of tokens: "812", "12.3k", "4.56M"; a dash where it is unknown."""
-    if number is None:
-        return "-"
-    if number < 1_000:
-        return str(number)
-    if number < 999_500:
-        return f"{number / 1_000:.{0 if number >= 99_950 else 1}f}k"
-    return f"{number / 1_000_000:,.2f}M"
-
-
-def count(number: int, one: str) -> str:
-    """Write how many there are: "1 job", "12 jobs"."""
-    return f"{number:,} {one if number == 1 else one + 's'}"
 
 
 def percent(share: float) -> str:

@@ -2,86 +2,61 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import deque
 from heapq import heappop, heappush
-from itertools import islice
+from itertools import takewhile
+from typing import NamedTuple
+
+from ._views import AttemptView
 
 __all__ = ["Bar", "Timeline"]
 
 
-@dataclass(slots=True, eq=False)
-class Bar:
-    """One attempt in the timeline; times in epoch seconds, `ended` None while it runs.
+class Bar(NamedTuple):
+    """One attempt in the timeline, in the lowest row that was free when it started; `name` is the job's.
 
-    `row` is the lowest that was free when it started. `outcome` as in an AttemptView.
+    An attempt keeps its row until it is over, also while its job waits for jobs of its own and has given back
+    its slot: no event tells of that. So there may be more rows than slots.
     """
 
     row: int
-    started: float
-    job: str
     name: str
-    lane: str
-    group: str | None
-    role: str
-    attempt: int
-    first_token: float | None = None
-    ended: float | None = None
-    outcome: str | None = None
+    attempt: AttemptView
 
 
 class Timeline:
     """Bars in rows: those at work, and the latest of those that ended."""
 
     def __init__(self, keep: int) -> None:
-        self._keep: int = keep
         self._free: list[int] = []
         self._running: dict[int, Bar] = {}
-        self._ended: list[Bar] = []
-        self._ends: list[float] = []
+        self._ended: deque[tuple[float, Bar]] = deque(maxlen=keep)
+        """Each with the latest end so far, which rises even if clocks are set back."""
         self.rows: int = 0
         """How many rows there are: the most attempts that were at work at once."""
-        self.dropped: int = 0
-        """How many bars are gone, the oldest ones."""
 
-    def start(self, bar: Bar) -> None:
+    def start(self, name: str, attempt: AttemptView) -> None:
         """An attempt begins: it gets the lowest free row."""
         if self._free:
-            bar.row = heappop(self._free)
+            row = heappop(self._free)
         else:
-            bar.row = self.rows
+            row = self.rows
             self.rows += 1
-        self._running[bar.row] = bar
+        attempt.row = row
+        self._running[row] = Bar(row, name, attempt)
 
-    def get(self, row: int | None) -> Bar | None:
-        """The bar of the attempt that is at work in a row."""
-        return None if row is None else self._running.get(row)
-
-    def end(self, row: int, time: float, outcome: str) -> None:
-        """The attempt in a row has given back its slot."""
+    def end(self, row: int) -> None:
+        """The attempt in a row is over."""
         bar = self._running.pop(row)
-        bar.ended, bar.outcome = max(time, bar.started), outcome
-        heappush(self._free, bar.row)
-        self._ended.append(bar)
-        # Clocks may be set back: what is searched must rise all the same.
-        self._ends.append(bar.ended if not self._ends else max(bar.ended, self._ends[-1]))
-        if len(self._ended) >= 2 * self._keep:
-            gone = len(self._ended) - self._keep
-            del self._ended[:gone], self._ends[:gone]
-            self.dropped += gone
-
-    def __iter__(self) -> Iterator[Bar]:
-        yield from self._ended[-self._keep :]
-        yield from self._running.values()
-
-    def __len__(self) -> int:
-        return min(len(self._ended), self._keep) + len(self._running)
+        latest = self._ended[-1][0] if self._ended else 0.0
+        self._ended.append((max(latest, bar.attempt.ended or 0.0), bar))
+        heappush(self._free, row)
 
     def between(self, start: float, end: float) -> list[Bar]:
         """The bars that lie, with any part, in this time."""
-        first = max(bisect_left(self._ends, start), len(self._ended) - self._keep)
-        ended = islice(self._ended, first, None)
-        found = [bar for bar in ended if bar.started <= end and bar.ended is not None and bar.ended >= start]
-        found += [bar for bar in self._running.values() if bar.started <= end]
-        return found
+        late = [bar for _, bar in takewhile(lambda each: each[0] >= start, reversed(self._ended))]
+        return [
+            bar
+            for bar in (*reversed(late), *self._running.values())
+            if bar.attempt.started <= end and (bar.attempt.ended is None or bar.attempt.ended >= start)
+        ]

@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from ._bars import Bar, Timeline
+from ._bars import Timeline
 from ._branches import Branch
 from ._counts import Counts, Totals
-from ._failures import Failures
-from ._keeping import Keep, Keeping
+from ._keeping import Keeping
 from ._pace import Pace
-from ._run_views import LaneView, LimitView, RunView
-from ._views import BODIES, AttemptView, GroupView, JobView, Node
+from ._resting import rests
+from ._views import BODIES, AttemptView, GroupView, JobView, LaneView, Node, RunView
 
 if TYPE_CHECKING:
     from paceline import Status, Usage
+    from paceline.events import LimitReached, QueueSampled, Waits
 
 __all__ = ["Book"]
 
 _LANES: Final = 2_000
+_BARS: Final = 4
+"""So many bars are kept for each job that is."""
 
 
 class Book:
     """All that is known of one run."""
 
-    def __init__(self, keep: Keep, version: int = 0) -> None:
-        self.keep: Keep = keep
+    def __init__(self, keep: int, version: int = 0) -> None:
         self.version: int = version
         self.now: float = 0.0
         self.run: RunView = RunView()
         self.whole: bool = False
         """Whether the log told of the beginning of the run."""
         self.dropped: int = 0
-        self.retries: int = 0
         self.counts: Counts = Counts()
         self.bodies: Counts = Counts()
         self.totals: Totals = Totals()
@@ -44,20 +43,18 @@ class Book:
         self.waiting: dict[str, dict[str, JobView]] = {}
         """Of each lane the jobs that wait, in the order in which they began to."""
         self.asking: dict[str, JobView] = {}
-        self.limits: dict[str, LimitView] = {}
-        self.abandoned: dict[tuple[str, int], str] = {}
-        self.failures: Failures = Failures()
+        self.limits: dict[str, LimitReached] = {}
+        """The limits at which jobs wait, by name."""
         self.roots: Branch = Branch()
-        self.timeline: Timeline = Timeline(keep.bars)
+        self.timeline: Timeline = Timeline(_BARS * keep)
         self.pace: Pace = Pace()
         self.keeping: Keeping = Keeping(self, keep)
-        self.sample: Any = None
+        self.sample: QueueSampled | None = None
         """The last `QueueSampled`, and in `sampled_at` the version then."""
         self.sampled_at: int = 0
-        self._sampled: dict[str, Any] | None = None
+        self._sampled: dict[str, Waits] | None = None
         self._places: int = 0
         self._lanes_at_most: int = 2 * _LANES
-        self._queue: tuple[str, int, list[int]] = ("", -1, [])
 
     def lane(self, name: str) -> LaneView:
         """The lane of that name; a new one if it was not heard of."""
@@ -98,7 +95,7 @@ class Book:
         """A job was not known: it counts from now on, and gets its place in the tree."""
         self._places += 1
         job.place = self._places
-        job.changed = job.queued = self.version
+        job.changed = self.version
         if job.parent is not None:  # looked for before the job itself is known: none is its own parent
             job.parent_view = self.jobs.get(job.parent)
         self.jobs[job.id] = job
@@ -117,6 +114,7 @@ class Book:
             lane.counts.by["waiting"] += 1
             self.waiting[job.lane][job.id] = job
         self._show_job(job)
+        self._look_above(job)
 
     def find(self, event: Any) -> JobView:
         """The job of an event; of one that was submitted before the log began it is what the event tells."""
@@ -129,33 +127,39 @@ class Book:
 
     def move(self, job: JobView, status: Status) -> None:
         """A job has another status now."""
+        self._move(job, status)
+        self._look_above(job)
+
+    def _look_above(self, job: JobView) -> None:
+        """Those above a job may rest now, or go on."""
+        above = job.parent_view
+        while above is not None and above.status in {"running", "suspended"} and not above.questions:
+            status: Status = "suspended" if rests(self, above) else "running"
+            if status == above.status:
+                return
+            self._move(above, status)
+            above = above.parent_view
+
+    def _move(self, job: JobView, status: Status) -> None:
         old = job.status
         job.changed = self.version
         if old == status:
             return
         job.status = status
         if job.group_view is not None:
-            by = job.group_view.counts.by
-            by[old] -= 1
-            by[status] += 1
+            _count(job.group_view.counts, old, status)
         if job.role in BODIES:
-            self.bodies.by[old] -= 1
-            self.bodies.by[status] += 1
+            _count(self.bodies, old, status)
         else:
-            by = self.counts.by
-            by[old] -= 1
-            by[status] += 1
-            by = self.lanes[job.lane].counts.by
-            by[old] -= 1
-            by[status] += 1
+            _count(self.counts, old, status)
+            _count(self.lanes[job.lane].counts, old, status)
             if old == "waiting":
                 del self.waiting[job.lane][job.id]
             elif status == "waiting":
-                job.queued = self.version
                 self.waiting[job.lane][job.id] = job
         if old == "suspended":
-            del self.asking[job.id]
-        elif status == "suspended":
+            self.asking.pop(job.id, None)
+        elif status == "suspended" and (job.questions or job.role not in BODIES):
             self.asking[job.id] = job
         self._show_job(job)
 
@@ -191,24 +195,21 @@ class Book:
         else:
             job.attempts = [attempt]
         if job.role not in BODIES:
-            started, number = attempt.started, attempt.number
-            bar = Bar(0, started, job.id, job.name, job.lane, job.group, job.role, number)
-            self.timeline.start(bar)
-            attempt.row = bar.row
+            self.timeline.start(job.name, attempt)
 
     def close_attempt(self, job: JobView, outcome: str, time: float, error: str = "") -> None:
         """The newest attempt of a job is over, if it was not before."""
         last = job.attempts[-1] if job.attempts else None
         if last is not None and last.outcome is None:
             last.outcome, last.error = outcome, error
-            self.stop(last, outcome, time)
+            self.stop(last, time)
 
-    def stop(self, attempt: AttemptView, outcome: str, time: float) -> None:
+    def stop(self, attempt: AttemptView, time: float) -> None:
         """An attempt has given back its slot, if it had not before."""
         if attempt.ended is None:
             attempt.ended = max(time, attempt.started)
             if attempt.row is not None:
-                self.timeline.end(attempt.row, time, outcome)
+                self.timeline.end(attempt.row)
 
     def use(self, job: JobView, usage: Usage) -> None:
         """A job has used that, in all its attempts so far."""
@@ -223,26 +224,27 @@ class Book:
         self.move(job, status)
         if job.role not in BODIES:
             self.pace.count(time)
-        if status == "failed":
-            self.failures.note(job)
         self.keeping.ended(job)
 
-    def sampled(self) -> dict[str, Any]:
+    def sampled(self) -> dict[str, Waits]:
         """Of each job that the last sample names, what it says holds it."""
         if self._sampled is None:
             waits = () if self.sample is None else self.sample.waits
             self._sampled = {job: each for each in waits for job in each.jobs}
         return self._sampled
 
-    def take_sample(self, sample: Any) -> None:
+    def take_sample(self, sample: QueueSampled | None) -> None:
         """The engine has looked at what waits."""
         self.sample, self.sampled_at, self._sampled = sample, self.version, None
 
     def ahead_of(self, job: JobView, most: int) -> int:
         """How many jobs of its lane wait for longer than this one; no more than so many are counted."""
-        lane, version, queue = self._queue
-        if lane != job.lane or version != self.version:
-            first = islice(self.waiting.get(job.lane, {}).values(), most)
-            queue = [each.queued for each in first]
-            self._queue = job.lane, self.version, queue
-        return bisect_left(queue, job.queued)
+        queue = self.waiting.get(job.lane, {})
+        if job.id not in queue:  # a graph, flow or map: it takes no slot
+            return 0
+        return next((ahead for ahead, each in enumerate(islice(queue, most)) if each == job.id), most)
+
+
+def _count(counts: Counts, old: Status, new: Status) -> None:
+    counts.by[old] -= 1
+    counts.by[new] += 1

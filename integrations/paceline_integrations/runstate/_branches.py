@@ -9,11 +9,12 @@ if TYPE_CHECKING:
 
     Node: TypeAlias = JobView | GroupView
 
-__all__ = ["Branch"]
+__all__ = ["WAITING", "Branch"]
 
 _FEW: Final = 50
 """So many rows keep the order in which they came: they are seen all at once, and should not jump."""
-_RANKS: Final = {"running": 0, "suspended": 1, "waiting": 2}
+WAITING: Final = 2
+_RANKS: Final = {"running": 0, "suspended": 1, "waiting": WAITING}
 _ENDED: Final = 3
 
 
@@ -24,10 +25,11 @@ class Branch:
     that wait, then those that ended, the latest first.
     """
 
-    __slots__ = ("_by_rank", "_listed", "first")
+    __slots__ = ("_listed", "by_rank", "first")
 
     def __init__(self) -> None:
-        self._by_rank: tuple[dict[int, Node], ...] = ({}, {}, {}, {})
+        self.by_rank: tuple[dict[int, Node], ...] = ({}, {}, {}, {})
+        """By place: those at work, those that ask, those that wait, those that ended."""
         self._listed: list[Node] | None = None
         self.first: Node | None = None
         """One that is listed before all others: a primer."""
@@ -37,9 +39,9 @@ class Branch:
         rank = _RANKS.get(node.status, _ENDED)
         if node.rank != rank:
             if node.rank >= 0:
-                self._by_rank[node.rank].pop(node.place, None)
+                self.by_rank[node.rank].pop(node.place, None)
             node.rank = rank
-            self._by_rank[rank][node.place] = node
+            self.by_rank[rank][node.place] = node
             self._listed = None
 
     def drop(self, node: Node) -> None:
@@ -47,25 +49,17 @@ class Branch:
         if self.first is node:
             self.first = None
         if node.rank >= 0:
-            self._by_rank[node.rank].pop(node.place, None)
+            self.by_rank[node.rank].pop(node.place, None)
             node.rank = -1
             self._listed = None
 
     def __len__(self) -> int:
-        return sum(map(len, self._by_rank))
-
-    @property
-    def status(self) -> str | None:
-        """The status of the whole: that of the node most at work; None where all have ended."""
-        for status, rank in _RANKS.items():
-            if self._by_rank[rank]:
-                return status
-        return None
+        return sum(map(len, self.by_rank))
 
     def rows(self) -> list[Node]:
         """List the nodes; the list is made once for as long as nothing changes: leave it as it is."""
         if self._listed is None:
-            running, asking, waiting, ended = self._by_rank
+            running, asking, waiting, ended = self.by_rank
             listed = [*running.values(), *asking.values(), *waiting.values(), *reversed(ended.values())]
             if len(listed) <= _FEW:
                 listed.sort(key=_place)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final
@@ -92,10 +91,6 @@ class Counts:
         told = ", ".join(f"{status}={count}" for status, count in self.by.items() if count)
         return f"Counts({told})"
 
-    def as_dict(self) -> Mapping[str, int]:
-        """Copy the numbers."""
-        return dict(self.by)
-
 
 @dataclass(slots=True)
 class Totals:
@@ -107,9 +102,7 @@ class Totals:
 
     input_tokens: int | None = None
     cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
     output_tokens: int | None = None
-    reasoning_tokens: int | None = None
     requests: int | None = None
     money: float | None = None
     cost: float = 0.0
@@ -134,15 +127,7 @@ class Totals:
             setattr(self, name, max(0, known + new))
 
 
-_AMOUNTS: Final = (
-    "input_tokens",
-    "cached_tokens",
-    "cache_write_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-    "requests",
-    "money",
-)
+_AMOUNTS: Final = ("input_tokens", "cached_tokens", "output_tokens", "requests", "money")
 _UNKNOWN: Final = (None,) * len(_AMOUNTS)
 _amounts: Final = attrgetter(*_AMOUNTS)
 _MOST: Final = 1e15

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from paceline_integrations.visible import plain_text
 
-from ._sound import amount, moment, said, short
-from ._tails import Tail
-from ._views import AttemptView, JobView, SpanView
+from ._sound import amount, said, short
+from ._views import AttemptView, JobView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,7 +18,7 @@ __all__ = ["JOB_EVENTS"]
 
 _NAME: Final = 500
 _CHUNK: Final = 4_000
-_ABANDONED: Final = 10_000
+_TAIL: Final = 8_000
 
 
 def _submitted(book: Book, event: Any) -> None:
@@ -62,7 +61,7 @@ def _started(book: Book, event: Any) -> None:
         return
     if job.attempts:
         book.close_attempt(job, "again", event.time)
-        job.streamed = None
+        job.tail, job.tail_cut = "", 0
         job.message, job.fraction = "", None
     book.begin(job, AttemptView(event.attempt, event.time, amount(event.waited) or 0.0))
     job.backoff_until = None
@@ -74,9 +73,6 @@ def _first_token(book: Book, event: Any) -> None:
     attempt = _attempt(book, event)
     if attempt is not None and attempt.first_token is None:
         attempt.first_token = max(event.time, attempt.started)
-        bar = None if attempt.ended is not None else book.timeline.get(attempt.row)
-        if bar is not None:
-            bar.first_token = attempt.first_token
         _primed_again(book.jobs[event.job])
 
 
@@ -87,12 +83,9 @@ def _ended(book: Book, event: Any) -> None:
     job.error = said(event.error)
     book.close_attempt(job, event.status, event.time, job.error)
     if event.usage is not None:
-        if job.attempts:
-            job.attempts[-1].usage = event.usage if len(job.attempts) == 1 else None
         book.use(job, event.usage)
     cost = amount(event.cost)
     if cost is not None:
-        job.cost = cost
         book.lane(job.lane).served += cost
         book.totals.cost += cost
     if event.output is not None:
@@ -116,14 +109,11 @@ def _retried(book: Book, event: Any) -> None:
     error = said(event.error)
     book.close_attempt(job, "again" if event.error is None else "failed", event.time, error)
     if event.usage is not None:
-        if job.attempts:
-            job.attempts[-1].usage = event.usage
         book.use(job, event.usage if job.usage is None else job.usage + event.usage)
     job.error = error
     delay = amount(event.delay)
     job.backoff_until = event.time + delay if delay else None
     job.questions = ()
-    book.retries += 1
     book.move(job, "waiting")
 
 
@@ -160,52 +150,25 @@ def _chunk(book: Book, event: Any) -> None:
     job = book.jobs.get(event.job)
     if job is None or job.ended is not None or event.chunk is None:
         return
-    if job.streamed is None:
-        job.streamed = Tail(book.keep.tail)
-    job.streamed.add(event.chunk if isinstance(event.chunk, str) else f"{plain_text(event.chunk, _CHUNK)}\n")
-
-
-def _span(book: Book, event: Any) -> None:
-    job = book.jobs.get(event.job)
-    if job is None:
-        return
-    started, ended = moment(event.started), moment(event.ended)
-    if started is None or ended is None:
-        return
-    span = SpanView(
-        event.attempt,
-        event.span,
-        short(event.name, _NAME),
-        event.kind,
-        event.parent,
-        started,
-        max(started, ended),
-        said(event.error),
-    )
-    spans = (*job.spans, span)
-    over = max(0, len(spans) - book.keep.spans)
-    job.spans = spans[over:]
-    job.spans_cut += over
+    chunk = event.chunk if isinstance(event.chunk, str) else f"{plain_text(event.chunk, _CHUNK)}\n"
+    text = job.tail + chunk
+    job.tail_cut += max(0, len(text) - _TAIL)
+    job.tail = text[-_TAIL:]
 
 
 def _abandoned(book: Book, event: Any) -> None:
-    if len(book.abandoned) < _ABANDONED:
-        book.abandoned[event.job, event.attempt] = event.reason
     attempt = _attempt(book, event)
     if attempt is not None and not attempt.abandoned:
         attempt.abandoned = event.reason
-        book.stop(attempt, "cancelled", event.time)
+        book.stop(attempt, event.time)
 
 
 def _gone(book: Book, event: Any) -> None:
-    book.abandoned.pop((event.job, event.attempt), None)
     attempt = _attempt(book, event)
     if attempt is not None:
         if attempt.gone is not None:
             return
         attempt.gone = event.time
-        if event.usage is not None:
-            attempt.usage = event.usage
     job = book.jobs.get(event.job)
     if event.late is not None and job is not None:
         book.use(job, event.late if job.usage is None else job.usage + event.late)
@@ -232,7 +195,6 @@ JOB_EVENTS: Final[Mapping[str, Callable[[Book, Any], None]]] = {
     "job.replied": _replied,
     "job.progress": _progress,
     "job.chunk": _chunk,
-    "span.ended": _span,
     "attempt.abandoned": _abandoned,
     "attempt.gone": _gone,
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -12,32 +11,22 @@ from ._views import GroupView, JobView
 if TYPE_CHECKING:
     from ._book import Book
 
-__all__ = ["Keep", "Keeping"]
+__all__ = ["Keeping"]
 
 _GROUPS: Final = 2_000
 _AFTER: Final = 100
 _PARTS: Final = 500
 _SMALL: Final = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Keep:
-    """How much is kept: of jobs, bars and spans a number, of streams and values characters."""
-
-    ended: int
-    failed: int
-    bars: int
-    tail: int
-    spans: int
-    values: int
+_VALUES: Final = 64_000_000
+"""So many characters of payloads and outputs are kept in all."""
 
 
 class Keeping:
     """Lets the details of the oldest go, when there are too many."""
 
-    def __init__(self, book: Book, keep: Keep) -> None:
+    def __init__(self, book: Book, keep: int) -> None:
         self._book: Book = book
-        self._keep: Keep = keep
+        self._keep: int = keep
         self._ended: deque[JobView] = deque()
         self._failed: deque[JobView] = deque()
         self._empty: deque[GroupView] = deque()
@@ -46,26 +35,21 @@ class Keeping:
 
     def value(self, job: JobView, value: Any) -> None:
         """A payload or output was kept: all together must not become too large."""
-        if value is None:
-            return
         size = _size(value)
         self._values.append((job, size))
         self._size += size
-        while self._size > self._keep.values and self._values:
+        while self._size > _VALUES and self._values:
             old, size = self._values.popleft()
             self._size -= size
             old.payload = old.output = None
-            old.values_cut = True
 
     def ended(self, job: JobView) -> None:
         """A job has ended."""
         if len(job.after) > _AFTER:
             job.after = tuple(job.after[:_AFTER])
-        ended, most = self._ended, self._keep.ended
-        if job.status == "failed":
-            ended, most = self._failed, self._keep.failed
+        ended = self._failed if job.status == "failed" else self._ended
         ended.append(job)
-        while len(ended) > most:
+        if len(ended) > self._keep:
             self._let_go(ended.popleft())
 
     def group_ended(self, group: GroupView) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import weakref
 from pathlib import Path
 from typing import Final
@@ -92,6 +94,9 @@ class GrowingLines:
         return os.read(self._file, most)
 
     def _open(self) -> None:
+        # A pipe would be waited for, and can be read but once.
+        if not stat.S_ISREG(mode := os.stat(self.path).st_mode) and not stat.S_ISDIR(mode):  # noqa: PTH116
+            raise OSError(errno.ESPIPE, "it is a pipe or a device, not a file", str(self.path))
         self._file = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         self._close = weakref.finalize(self, os.close, self._file)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-__all__ = ["called", "jobs", "kind", "many", "one", "others", "phrase", "telling"]
+__all__ = ["called", "kind", "many", "one", "others", "phrase", "telling"]
 
 _WORDS: Final[Mapping[str, str]] = {
     "reply": "waits for the answer to a question",
@@ -81,9 +81,10 @@ def one(words: str, on: str) -> str:
     return _WORDS.get(words, "waits ({on})").replace("{on}", on)
 
 
-def phrase(wait_kind: str, on: str | None = None) -> str:
-    """Say what a job waits for whose `paceline.WaitReason` is of that kind."""
-    return one(wait_kind, called(on or ""))
+def phrase(wait_kind: str, on: str | None = None, *, several: bool = False) -> str:
+    """Say what a job waits for, or several, whose `paceline.WaitReason` is of that kind."""
+    what = called(on or "")
+    return many(wait_kind, [what]) if several else one(wait_kind, what)
 
 
 def many(words: str, ons: Sequence[str]) -> str:
@@ -105,11 +106,6 @@ def called(on: str) -> str:
     if on == "*":
         return "the provider"
     return f"all jobs{on[1:]}" if on.startswith("*: ") else on
-
-
-def jobs(count: int) -> str:
-    """A number of jobs."""
-    return "1 job" if count == 1 else f"{count:,} jobs"
 
 
 def others(count: int) -> str:

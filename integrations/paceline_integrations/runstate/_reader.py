@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, cast, get_args
 
 from pydantic_core import from_json
 
@@ -12,7 +12,7 @@ from paceline import PacelineError
 from paceline.events import Event, UnreadableEvent, parse_event
 
 from ._lines import LONGEST, GrowingLines
-from ._state import HANDLERS, RunState
+from ._state import RunState
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -25,6 +25,7 @@ _ENOUGH: Final = 100
 """After so many lines that are no events nobody looks for one."""
 _SLICE: Final = 1 << 16
 _VERSION: Final = 1
+_KINDS: Final = frozenset(each.__dataclass_fields__["type"].default for each in get_args(Event))
 
 
 class NotALog(PacelineError, ValueError):
@@ -147,11 +148,6 @@ class LogReader:
         return self._lines.size
 
     @property
-    def lines(self) -> int:
-        """How many lines were read."""
-        return self._lines.number
-
-    @property
     def restarted(self) -> bool:
         """Whether the last `read` began at the beginning of another file, or of one written anew."""
         return self._lines.restarted
@@ -189,7 +185,7 @@ def _other_kind(line: bytes) -> str | None:
     """The type of an event that only a later Paceline knows."""
     found = _fields(line)
     kind = None if found is None or found.get("v") != _VERSION else found.get("type")
-    return kind if isinstance(kind, str) and kind not in HANDLERS and "seq" in (found or ()) else None
+    return kind if isinstance(kind, str) and kind not in _KINDS and "seq" in (found or ()) else None
 
 
 def _refusal(number: int, line: bytes, error: UnreadableEvent) -> str:

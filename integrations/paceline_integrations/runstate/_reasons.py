@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from paceline_integrations.figures import count
 from paceline_integrations.visible import plain_text
 
 from . import _phrases as phrases
+from ._resting import unfinished
 from ._sound import moment
+from ._views import JobView
 
 if TYPE_CHECKING:
+    from paceline.events import Waits
+
     from ._book import Book
-    from ._views import GroupView, JobView
+    from ._views import GroupView
 
 __all__ = ["FRESH", "Hold", "Why", "hold_of", "taken", "why"]
 
@@ -62,7 +67,7 @@ def why(book: Book, job: JobView) -> Why:
     if phrases.kind(hold.words) in {"slot", "lane_share"}:
         ahead = book.ahead_of(job, _AHEAD + 1)
         if ahead:
-            counted = f"more than {_AHEAD:,} jobs" if ahead > _AHEAD else phrases.jobs(ahead)
+            counted = f"more than {_AHEAD:,} jobs" if ahead > _AHEAD else count(ahead, "job")
             text += f"; {counted} of lane {job.lane} came before it"
     return Why(text, phrases.kind(hold.words), hold.until)
 
@@ -71,12 +76,12 @@ def hold_of(book: Book, job: JobView) -> Hold:
     """What holds a job that waits or is suspended."""
     if job.status == "suspended":
         if not job.questions:
-            return Hold("rest")
+            return Hold("children", more=", one of which asks a question") if job.is_body else Hold("rest")
         asked = job.questions[0].value
         return Hold("reply", "" if asked is None else plain_text(asked, _QUESTION))
     if (sampled := _sampled(book, job)) is not None:
         return sampled
-    if job.backoff_until is not None:
+    if job.backoff_until is not None and job.backoff_until > book.now:
         return Hold("backoff", job.error.partition(":")[0].rpartition(".")[2], job.backoff_until)
     if (before := _unfinished(book, job)) is not None:
         return before
@@ -95,10 +100,19 @@ def _sampled(book: Book, job: JobView) -> Hold | None:
     if book.sample is None or job.changed > book.sampled_at:
         return None
     told = book.sampled().get(job.id)
-    return None if told is None else _told(book, told)
+    return None if told is None or _is_over(book, told) else _told(book, told)
 
 
-def _told(book: Book, told: Any) -> Hold:
+def _is_over(book: Book, told: Waits) -> bool:
+    """Whether a sample is older than what is known: slots that were all taken are free again."""
+    return told.kind in {"slot", "lane_share"} and book.whole and not _full(book)
+
+
+def _full(book: Book) -> bool:
+    return book.run.slots is not None and book.counts.running >= book.run.slots
+
+
+def _told(book: Book, told: Waits) -> Hold:
     on = told.on or ""
     named = book.jobs.get(on)
     more = taken(book) if told.kind == "slot" else ""
@@ -107,22 +121,15 @@ def _told(book: Book, told: Any) -> Hold:
 
 def _unfinished(book: Book, job: JobView) -> Hold | None:
     """The first of what it comes after that has not ended."""
-    left = 0
-    first: Hold | None = None
-    for each in islice(job.after, _AFTER):
-        upstream = book.jobs.get(each)
-        if upstream is not None:
-            if not upstream.done:
-                left += 1
-                first = first or Hold("dependency", upstream.name, None, _doing(book, upstream))
-            continue
-        group = book.groups.get(each)
-        if group is not None and group.ended is None:
-            left += 1
-            first = first or Hold("dependency_group", group.name)
-    if first is not None and left > 1:
-        return first._replace(more=f", and for {phrases.others(left - 1)}")
-    return first
+    several = list(islice(unfinished(book, job), _AFTER))
+    if not several:
+        return None
+    first = several[0]
+    words = "dependency" if isinstance(first, JobView) else "dependency_group"
+    more = f", and for {phrases.others(len(several) - 1)}"
+    if len(several) == 1:
+        more = _doing(book, first) if isinstance(first, JobView) else ""
+    return Hold(words, first.name, None, more)
 
 
 def _held_by_group(book: Book, job: JobView, group: GroupView) -> Hold | None:
@@ -134,7 +141,7 @@ def _held_by_group(book: Book, job: JobView, group: GroupView) -> Hold | None:
         if not primer.done:
             kind = "release" if group.release == "first_token" else "release_complete"
             return Hold(kind, primer.name, None, _doing(book, primer))
-    elif group.released + group.settle > now:
+    elif group.released + group.settle > now and group.released_by != "no_primer":
         return Hold("settle", group.name, group.released + group.settle)
     if group.hold_until is not None and group.hold_until > now:
         return Hold("prefix", group.name, group.hold_until)
@@ -153,14 +160,15 @@ def _held_by_all(book: Book, job: JobView) -> Hold:
         return Hold("lane_cap", lane.name)
     if (alike := _like_others(book, job)) is not None:
         return alike
-    slots = book.run.slots
-    if slots is not None and book.counts.running >= slots:
+    if _full(book):
         return Hold("slot", "", None, taken(book))
-    sampled = 0.0 if book.sample is None else book.sample.time
+    sample = book.sample
+    sampled = 0.0 if sample is None or any(_is_over(book, each) for each in sample.waits) else sample.time
     for limit in book.limits.values():
+        until = moment(limit.until)
         # What the engine has looked at since, it would have said of this job.
-        if limit.since >= sampled and (limit.until is None or limit.until > book.now):
-            return Hold(limit.why, phrases.called(limit.name), limit.until)
+        if limit.time >= sampled and (until is None or until > book.now):
+            return Hold(limit.why, phrases.called(limit.limit), until)
     return Hold("turn", lane.name)
 
 
@@ -170,7 +178,7 @@ def _like_others(book: Book, job: JobView) -> Hold | None:
     if sample is None or book.now - sample.time > FRESH:
         return None
     for told in sample.waits:
-        if told.count <= len(told.jobs):
+        if told.count <= len(told.jobs) or _is_over(book, told):
             continue
         if told.kind in _LANE_KINDS and told.on != job.lane:
             continue
@@ -190,8 +198,8 @@ def _doing(book: Book, job: JobView) -> str:
     if job.status == "running":
         return ", which is at work"
     if job.status == "suspended":
-        return ", which asks a question" if job.questions else ", which looks again later"
-    if job.backoff_until is not None:
+        return ", which asks a question" if job.questions or job.is_body else ", which looks again later"
+    if job.backoff_until is not None and job.backoff_until > book.now:
         return ", which failed and is tried again"
     hold = _sampled(book, job)
     if hold is None and not job.after and job.group_view is None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ._run_views import LimitView
-from ._sound import amount, moment, said
+from ._sound import amount, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,13 +26,13 @@ def _run_started(book: Book, event: Any) -> None:
 
 def _run_ended(book: Book, event: Any) -> None:
     run = book.run
-    run.ended, run.outcome, run.counts, run.error = event.time, event.outcome, event.counts, said(event.error)
+    run.ended, run.outcome, run.error = event.time, event.outcome, said(event.error)
     book.limits.clear()
     book.take_sample(None)
-    # No event tells that a graph rests because a job of it asks: but at the end nothing runs any more.
-    for job in [each for each in book.jobs.values() if each.is_body and each.status == "running"]:
-        book.close_attempt(job, "suspended", event.time)
-        book.move(job, "suspended")
+    for job in [each for each in book.jobs.values() if each.is_body and not each.done]:
+        book.close_attempt(job, "suspended", event.time)  # nothing runs any more
+        if job.status == "running":
+            book.move(job, "suspended")
 
 
 def _lane_changed(book: Book, event: Any) -> None:
@@ -47,7 +46,7 @@ def _group_started(book: Book, event: Any) -> None:
         group = book.new_group(event.group, book.lane(event.lane).name)
         if event.parent is not None:
             group.parent_view = book.jobs.get(event.parent)
-    group.started, group.parent, group.metadata = event.time, event.parent, event.metadata
+    group.started, group.metadata = event.time, event.metadata
     group.release, group.in_flight = event.release, event.in_flight
     group.settle = amount(event.settle) or 0.0
     book.show(group)
@@ -70,24 +69,16 @@ def _group_ended(book: Book, event: Any) -> None:
 
 def _limit_reached(book: Book, event: Any) -> None:
     if len(book.limits) < _LIMITS or event.limit in book.limits:
-        until = moment(event.until)
-        book.limits[event.limit] = LimitView(event.limit, event.why, event.time, until)
+        book.limits[event.limit] = event
 
 
 def _limit_lifted(book: Book, event: Any) -> None:
     book.limits.pop(event.limit, None)
 
 
-def _prefix_cached(book: Book, event: Any) -> None:
-    group = book.groups.get(event.group)
-    if group is not None:
-        group.prefix = event.outcome
-
-
 def _cache_missed(book: Book, event: Any) -> None:
     group = book.groups.get(event.group)
     if group is not None and group.ended is None:
-        group.misses += 1
         hold = amount(event.hold)
         group.hold_until = event.time + hold if hold else None
 
@@ -119,7 +110,6 @@ RUN_EVENTS: Final[Mapping[str, Callable[[Book, Any], None]]] = {
     "group.ended": _group_ended,
     "limit.reached": _limit_reached,
     "limit.lifted": _limit_lifted,
-    "prefix.cached": _prefix_cached,
     "cache.missed": _cache_missed,
     "group.reprimed": _group_reprimed,
     "queue.sampled": _queue_sampled,

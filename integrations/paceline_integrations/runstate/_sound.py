@@ -34,4 +34,5 @@ def said(error: ErrorText | None) -> str:
     """An error as one text; empty if there is none."""
     if error is None:
         return ""
-    return short(f"{error.type}: {error.message}" if error.message else error.type)
+    kind = error.type.removeprefix("__main__.")
+    return short(f"{kind}: {error.message}" if error.message else kind)

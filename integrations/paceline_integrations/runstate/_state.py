@@ -10,20 +10,16 @@ from paceline.events import Event
 from ._bars import Bar
 from ._book import Book
 from ._counts import Counts, Totals
-from ._failures import FailureView
 from ._job_events import JOB_EVENTS
-from ._keeping import Keep
 from ._reasons import Why, why
 from ._run_events import RUN_EVENTS
-from ._run_views import LaneView, LimitView, RunView
 from ._sound import FAR
 from ._stuck import Stuck, stuck
-from ._views import GroupView, JobView, Node
+from ._views import GroupView, JobView, LaneView, Node, RunView
 
 __all__ = ["RunState"]
 
 HANDLERS: Final = {**RUN_EVENTS, **JOB_EVENTS}
-_PAST: Final = 1_000
 
 
 class RunState:
@@ -35,27 +31,16 @@ class RunState:
 
     It takes any log: one that begins or ends in the middle, one with gaps, one of several runs (the last one
     counts). Counts and sums are exact for what it was given. Of jobs that have ended it keeps the details of
-    the last `keep_ended`, and of the last `keep_failed` that failed; of payloads and outputs the last
-    `keep_values` characters in all; of the timeline the last `keep_bars` bars; of what an attempt streams the
-    last `tail` characters; of its frameworks' spans the last `spans`. Not for several threads at a time.
+    the last `keep` that failed, and of as many others; of the timeline four times as many bars; of payloads
+    and outputs the last 64 million characters in all; of what an attempt streams the last 8,000. Not for
+    several threads at a time.
     """
 
-    def __init__(
-        self,
-        *,
-        keep_ended: int = 5_000,
-        keep_failed: int = 1_000,
-        keep_bars: int = 20_000,
-        keep_values: int = 64_000_000,
-        tail: int = 8_000,
-        spans: int = 50,
-    ) -> None:
-        self._keep: Keep = Keep(keep_ended, keep_failed, keep_bars, tail, spans, keep_values)
-        self._book: Book = Book(self._keep)
+    def __init__(self, *, keep: int = 5_000) -> None:
+        self._keep: int = keep
+        self._book: Book = Book(keep)
         self._begun: int = 0
-        self._shares_at: int = -1
-        self._stuck: tuple[int, list[Stuck]] = -1, []
-        self._past: dict[str, None] = {}
+        self._past: set[str] = set()
         self.earlier_runs: int = 0
         """How many runs of the same log came before this one."""
         self.foreign: int = 0
@@ -91,10 +76,7 @@ class RunState:
             return False
         if begun:
             self.earlier_runs += 1
-            self._past[run.id] = None
-            self._past.pop(event.run, None)
-            if len(self._past) > _PAST:
-                del self._past[next(iter(self._past))]
+            self._past.add(run.id)
             self._begun = self._book.version
             self._book = Book(self._keep, self._begun)
         self._book.run.id = event.run
@@ -146,23 +128,13 @@ class RunState:
         return self._book.totals
 
     @property
-    def retries(self) -> int:
-        """How many attempts were followed by another."""
-        return self._book.retries
-
-    @property
-    def abandoned(self) -> Mapping[tuple[str, int], str]:
-        """Attempts that were given up but whose code still runs: (job id, attempt) and why."""
-        return self._book.abandoned
-
-    @property
     def jobs(self) -> Mapping[str, JobView]:
         """The jobs of which details are known, by id."""
         return self._book.jobs
 
     @property
     def asking(self) -> Mapping[str, JobView]:
-        """The jobs that are suspended, by id, in the order in which they asked."""
+        """The jobs that ask something or look again later, by id, in the order in which they came to that."""
         return self._book.asking
 
     @property
@@ -173,27 +145,8 @@ class RunState:
     @property
     def lanes(self) -> Mapping[str, LaneView]:
         """The lanes, by name; of very many, those with jobs and the latest of the others."""
-        if self._shares_at != self._book.version:
-            self._shares_at = self._book.version
-            _share_out(self._book.lanes.values(), going_on=self.run.ended is None)
+        _share_out(self._book.lanes.values(), going_on=self.run.ended is None)
         return self._book.lanes
-
-    @property
-    def limits(self) -> Mapping[str, LimitView]:
-        """The limits at which jobs wait, by name; those whose time is over are left out."""
-        now = self.now
-        limits = self._book.limits
-        return {name: each for name, each in limits.items() if each.until is None or each.until > now}
-
-    @property
-    def failures(self) -> Sequence[FailureView]:
-        """What failed jobs, the cause of most first."""
-        return self._book.failures.most()
-
-    @property
-    def rate(self) -> float:
-        """Jobs that ended per second, over the half minute before the last event."""
-        return self.rate_at(self.now)
 
     def rate_at(self, moment: float) -> float:
         """Jobs that ended per second, over the half minute before a moment (epoch seconds)."""
@@ -221,19 +174,12 @@ class RunState:
 
     def stuck(self, most: int = 3) -> list[Stuck]:
         """Name the reasons for which jobs wait now, the most telling first."""
-        if self._stuck[0] != self._book.version:
-            self._stuck = self._book.version, stuck(self._book)
-        return self._stuck[1][:most]
+        return stuck(self._book)[:most]
 
     @property
     def rows(self) -> int:
         """How many rows the timeline has: the most attempts that were at work at once."""
         return self._book.timeline.rows
-
-    @property
-    def bars(self) -> Sequence[Bar]:
-        """The bars of the timeline that are kept."""
-        return list(self._book.timeline)
 
     def bars_between(self, start: float, end: float) -> list[Bar]:
         """The bars that lie, with any part, between two times (epoch seconds)."""

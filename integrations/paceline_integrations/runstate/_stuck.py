@@ -25,14 +25,14 @@ class Stuck:
     """A reason for which jobs wait, how many, until when (epoch seconds), and one of them.
 
     `text` goes on from their number: "9 jobs" and "wait for their primer 'intro' to answer". Of very many
-    jobs that wait only the first of each lane are looked at: then there are `at_least` so many.
+    jobs that wait only the first of each lane are looked at: then there may be more, `at_least` so many.
     """
 
     text: str
     kind: str
     jobs: int
     until: float | None
-    example: JobView | None
+    example: JobView
     at_least: bool = False
 
 
@@ -43,15 +43,15 @@ class _Pile:
     first: JobView
     more: str
     until: float | None
+    cut: bool = False
+    """Whether not all were looked at that wait where these do."""
     ons: dict[str, int] = field(default_factory=dict[str, int])
 
 
 def stuck(book: Book) -> list[Stuck]:
     """Say what holds jobs now, the most telling first."""
     piles: dict[str, _Pile] = {}
-    looked_at = 0
-    for job in _those_that_wait(book):
-        looked_at += 1
+    for job, cut in _those_that_wait(book):
         hold = hold_of(book, job)
         if hold.words == "lane_share":  # to those who look at all lanes it is no matter which is next
             hold = Hold("slot", "", None, taken(book))
@@ -61,27 +61,30 @@ def stuck(book: Book) -> list[Stuck]:
         if hold.until is not None:
             pile.until = hold.until if pile.until is None else min(pile.until, hold.until)
         pile.ons[hold.on] = pile.ons.get(hold.on, 0) + 1
-    more = book.counts.waiting + len(book.asking) > looked_at
-    found = [_told(book, words, pile, more=more) for words, pile in piles.items()]
+        pile.cut = pile.cut or cut
+    found = [_told(book, words, pile) for words, pile in piles.items()]
     return sorted(found, key=lambda each: (phrases.telling(each.kind), -each.jobs))
 
 
-def _those_that_wait(book: Book) -> Iterator[JobView]:
-    yield from islice(book.asking.values(), _LOOKED_AT)
+def _those_that_wait(book: Book) -> Iterator[tuple[JobView, bool]]:
+    """The first of those that ask and of each lane, and whether there are more."""
     lanes = [each for each in book.waiting.values() if each]
-    for each in lanes:
-        yield from islice(each.values(), max(_FEWEST, _LOOKED_AT // len(lanes)))
+    most = max(_FEWEST, _LOOKED_AT // max(1, len(lanes)))
+    for queue, first in ((book.asking, _LOOKED_AT), *((each, most) for each in lanes)):
+        for job in islice(queue.values(), first):
+            yield job, len(queue) > first
 
 
-def _told(book: Book, words: str, pile: _Pile, *, more: bool) -> Stuck:
+def _told(book: Book, words: str, pile: _Pile) -> Stuck:
     kind = phrases.kind(words)
-    count = sum(pile.ons.values())
-    if more:
-        count = max(count, min(_counted(book, kind), book.counts.waiting))
+    number = sum(pile.ons.values())
+    if pile.cut:
+        number = max(number, min(_counted(book, kind), book.counts.waiting))
     ons = sorted(pile.ons, key=pile.ons.__getitem__, reverse=True)
-    text = phrases.one(words, ons[0]) if count == 1 else phrases.many(words, ons)
+    alone = number == 1 and not pile.cut
+    text = phrases.one(words, ons[0]) if alone else phrases.many(words, ons)
     text += pile.more if len(ons) == 1 else ""
-    return Stuck(text, kind, count, pile.until, pile.first, more)
+    return Stuck(text, kind, number, pile.until, pile.first, pile.cut)
 
 
 def _counted(book: Book, kind: str) -> int:

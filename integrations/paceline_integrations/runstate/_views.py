@@ -1,21 +1,56 @@
-"""What is known of each job and group: read them, change nothing."""
+"""What is known of a run, its lanes, groups, jobs and their attempts: read it, change nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 
 from paceline import Role, Status, Usage
 from paceline.events import AskedQuestion
 
 from ._branches import Branch
 from ._counts import Counts
-from ._tails import Tail
 
-__all__ = ["AttemptView", "GroupView", "JobView", "Node", "SpanView"]
+__all__ = ["AttemptView", "GroupView", "JobView", "LaneView", "Node", "RunView"]
 
 BODIES: Final = frozenset({"graph", "flow", "map"})
+
+
+@dataclass(slots=True, eq=False)
+class RunView:
+    """The run: times in epoch seconds, `None` where the log does not say.
+
+    `outcome` is "completed", "cancelled" or "failed", and None while it goes on.
+    """
+
+    id: str = ""
+    slots: int | None = None
+    started: float | None = None
+    ended: float | None = None
+    outcome: str | None = None
+    error: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(slots=True, eq=False)
+class LaneView:
+    """A lane: its weight against what it got.
+
+    `served` is the cost charged so far, in the engine's unit; `share` its part of what all lanes were served
+    (0 to 1), `due` its part by weight among the lanes that have unfinished jobs now.
+    """
+
+    name: str
+    weight: float = 1.0
+    max_running: int | None = None
+    closed: bool = False
+    counts: Counts = field(default_factory=Counts)
+    served: float = 0.0
+    share: float = 0.0
+    due: float = 0.0
+    sampled: float | None = None
+    """Its share as the engine last said it, running jobs included."""
 
 
 @dataclass(slots=True, eq=False)
@@ -38,30 +73,21 @@ class AttemptView:
     row: int | None = None
     abandoned: str = ""
     gone: float | None = None
-    usage: Usage | None = None
 
-
-@dataclass(slots=True, eq=False)
-class SpanView:
-    """What a framework did inside an attempt: a call of a model or a tool, say. Times in epoch seconds."""
-
-    attempt: int
-    span: str
-    name: str
-    kind: str
-    parent: str | None
-    started: float
-    ended: float
-    error: str = ""
+    def lasted(self, now: float) -> float:
+        """How many seconds it ran; up to `now`, where it still does."""
+        return max(0.0, (now if self.ended is None else self.ended) - self.started)
 
 
 @dataclass(slots=True, eq=False)
 class JobView:
     """A job, as far as the events tell. Times are in epoch seconds; texts are the jobs' own: not yet plain.
 
-    `payload` and `output` are there where the log has them. `usage` and `cost` are of all attempts so far.
-    `error` is what ended it, or the last attempt. `backoff_until`: when its next attempt is due. `spans` are
-    the last ones, after `spans_cut` others. Where `values_cut`, payload and output were let go.
+    `payload` and `output` are there where the log has them, and are let go where all together became too
+    large. `usage` is of all attempts so far. `error` is what ended it, or the last attempt. `backoff_until`:
+    when its next attempt is due. `tail` is the end of what the newest attempt has streamed, after `tail_cut`
+    characters that are gone. A graph, flow or map is suspended if it asks something, or if nothing below it
+    can go on before another job is answered.
     """
 
     id: str
@@ -80,7 +106,6 @@ class JobView:
     ended: float | None = None
     attempts: Sequence[AttemptView] = ()
     usage: Usage | None = None
-    cost: float | None = None
     questions: Sequence[AskedQuestion] = ()
     message: str = ""
     fraction: float | None = None
@@ -88,10 +113,8 @@ class JobView:
     payload: Any = None
     output: Any = None
     backoff_until: float | None = None
-    values_cut: bool = False
-    streamed: Tail | None = field(default=None, repr=False)
-    spans: Sequence[SpanView] = ()
-    spans_cut: int = 0
+    tail: str = ""
+    tail_cut: int = 0
     group_view: GroupView | None = field(default=None, repr=False)
     parent_view: JobView | None = field(default=None, repr=False)
     branch: Branch | None = field(default=None, repr=False)
@@ -100,8 +123,6 @@ class JobView:
     rank: int = -1
     changed: int = 0
     """The state's `version` when its status last changed."""
-    queued: int = 0
-    """The state's `version` when it last began to wait."""
     stale: bool = False
     """Whether its details go as soon as those below it have gone."""
 
@@ -125,22 +146,6 @@ class JobView:
         """The newest attempt, if there was any."""
         return self.attempts[-1] if self.attempts else None
 
-    @property
-    def seconds(self) -> float | None:
-        """How long its last attempt ran; None while it runs or where that is not known."""
-        last = self.attempt
-        return None if last is None or last.ended is None else last.ended - last.started
-
-    @property
-    def tail(self) -> str:
-        """The end of what the newest attempt has streamed."""
-        return "" if self.streamed is None else self.streamed.text
-
-    @property
-    def tail_cut(self) -> int:
-        """How many characters of the newest attempt's stream came before its `tail`, and are gone."""
-        return 0 if self.streamed is None else self.streamed.cut
-
 
 @dataclass(slots=True, eq=False)
 class GroupView:
@@ -152,7 +157,6 @@ class GroupView:
 
     name: str
     lane: str
-    parent: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
     release: str = "first_token"
     settle: float = 0.0
@@ -168,10 +172,6 @@ class GroupView:
     """Until when followers are held, after one of them found nothing in the cache."""
     repriming: str | None = None
     """The job that reads the prefix again, after it had expired."""
-    prefix: str | None = None
-    """Where a cache was made for its prefix: "created", "reused" or "failed"."""
-    misses: int = 0
-    """How many followers found nothing in the cache."""
     parent_view: JobView | None = field(default=None, repr=False)
     branch: Branch = field(default_factory=Branch, repr=False)
     place: int = 0
@@ -185,12 +185,6 @@ class GroupView:
             return self.outcome  # type: ignore[return-value]  # it is one of these
         by = self.counts.by
         return "running" if by["running"] else "suspended" if by["suspended"] else "waiting"
-
-    @property
-    def followers(self) -> Sequence[JobView]:
-        """Its followers that are still known, those at work first where they are many."""
-        rows = self.branch.rows()
-        return cast("Sequence[JobView]", rows if self.branch.first is None else rows[1:])
 
     @property
     def children(self) -> Sequence[Node]:

@@ -9,8 +9,7 @@ from typing import ClassVar, Final, Literal, TypeAlias
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.events import Resize
-from textual.screen import ModalScreen
+from textual.events import Event, Key, Resize
 from textual.widget import Widget
 
 from paceline import PacelineError
@@ -19,7 +18,7 @@ from ._bottom import Keys, Parts
 from ._controls import Controls
 from ._deeds import Deeds
 from ._detail import Detail
-from ._dialogs import HelpDialog
+from ._dialogs import Dialog, HelpDialog
 from ._filter import Filter
 from ._header import Header
 from ._help import help_text, keys
@@ -43,6 +42,8 @@ _WIDE: Final = (120, 32)
 """From these columns and rows on, all parts are shown at once."""
 _WIDER: Final = 160
 """From these columns on, counts and usage stand side by side."""
+_LOW: Final = 14
+"""With fewer rows, what stands above the jobs has a line each for counts and for what is stuck."""
 _SLICE: Final = 0.03
 _LARGE_SLICE: Final = 0.1
 """Seconds of work on events before the person's keys are looked at again; and while a log is loaded."""
@@ -52,6 +53,7 @@ _IDLE: Final = 0.5
 _PART_OF_TIME: Final = 6.0
 """A picture that takes long is drawn the less often: drawing takes at most this part of the time."""
 _JUMP: Final = 10.0
+_ALWAYS: Final = frozenset({"ctrl+c", "ctrl+q"})
 
 
 class ScreenApp(App[Left]):
@@ -203,6 +205,7 @@ class ScreenApp(App[Left]):
             return
         self.screen.set_class(self._wide, "wide")
         self.screen.set_class(self.size.width >= _WIDER, "wider")
+        self.screen.set_class(self.size.height < _LOW, "low")
         for name in _PARTS:
             self.query_one(f"#{name}").display = self._wide or name == self._part
         self.query_one("#side").display = self._wide or self._part != "jobs"
@@ -229,7 +232,7 @@ class ScreenApp(App[Left]):
 
     def action_part_by(self, way: int) -> None:
         """Go to the next part, or to the one before; in a dialog, to the next field."""
-        if isinstance(self.screen, ModalScreen):
+        if isinstance(self.screen, Dialog):
             self.screen.focus_next()
             return
         self.query_one(Filter).end()
@@ -262,6 +265,18 @@ class ScreenApp(App[Left]):
         self.action_part("detail")
 
     # Keys.
+
+    async def on_event(self, event: Event) -> None:
+        """Keys may come faster than what they do is done: none of them does what was not meant."""
+        if not (isinstance(event, Key) and self._came_early(event)):
+            await super().on_event(event)
+
+    def _came_early(self, key: Key) -> bool:
+        """Whether a key is one for a dialog that was not seen yet, or one for the filter, which gets it."""
+        screen = self.screen
+        if isinstance(screen, Dialog):
+            return key.time < screen.since and key.key not in _ALWAYS
+        return key.is_forwarded and self.query_one(Filter).take(key)
 
     def action_filter(self) -> None:
         """Ask for the words of the filter."""

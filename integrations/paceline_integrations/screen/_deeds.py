@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
-from paceline import PacelineError
 from paceline_integrations.runstate import GroupView, JobView, plain_text
 
-from ._dialogs import AnswerDialog, CancelDialog
+from ._dialogs import AnswerDialog, CancelDialog, wrong
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -33,7 +32,7 @@ class Deeds:
         if job is None or controls is None:
             return
         if job.done:
-            self._tell(f"{job.name} has ended already: it is {job.status}.", wrong=True)
+            self._tell(f"{job.name} has ended already: it is {job.status}.", bad=True)
             return
 
         def decided(wanted: bool | None) -> None:
@@ -61,8 +60,8 @@ class Deeds:
             return
         try:
             questions = self._controls.questions(job.id)
-        except PacelineError as error:
-            self._tell(str(error), wrong=True)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._tell(wrong(error), bad=True)
             return
         if questions:
             self._app.push_screen(AnswerDialog(job, questions, self._controls.answer))
@@ -71,26 +70,24 @@ class Deeds:
         node = self._picture.selected
         if self._controls is None:
             text = f"To {what} a job, the engine has to be in this process: paceline run --tui"
-            self._tell(text, wrong=True)
+            self._tell(text, bad=True)
         elif isinstance(node, JobView):
             return node
         elif isinstance(node, GroupView) or node is None:
-            self._tell(f"Choose the job to {what} with the arrows.", wrong=True)
+            self._tell(f"Choose the job to {what} with the arrows.", bad=True)
         return None
 
     def _begin(self, deed: Awaitable[None], then: str = "") -> None:
         async def do() -> None:
             try:
                 await deed
-            except PacelineError as error:
-                self._tell(str(error), wrong=True)
+            except Exception as error:  # noqa: BLE001 - of controls that anybody may write: the screen goes on
+                self._tell(wrong(error), bad=True)
             else:
                 self._tell(then)
 
         self._app.run_worker(do())
 
-    def _tell(self, text: str, *, wrong: bool = False) -> None:
+    def _tell(self, text: str, *, bad: bool = False) -> None:
         if text:
-            self._app.notify(
-                plain_text(text, 400), severity="error" if wrong else "information", markup=False
-            )
+            self._app.notify(plain_text(text, 400), severity="error" if bad else "information", markup=False)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from rich.cells import cell_len, chop_cells
 from rich.style import Style
 
 from paceline_integrations.runstate import AttemptView, GroupView, JobView, Node
 
 from ._ink import ACCENT, ALERT, BOLD, DIM, GLYPHS, INKS, PLAIN, QUIET, STATES, WARN
-from ._line import Line, safe
+from ._line import Line, wrapped
 from ._pane import Pane
-from ._telling import group_told, job_told, released_told, used
-from ._words import count, money, span, whole
+from ._telling import group_told, job_told, released_told, short, used
+from ._words import count, money, shown, span, whole
 
 if TYPE_CHECKING:
     from ._picture import Picture
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["Detail"]
 
 _LABEL: Final = 10
-_VALUE: Final = 1_000
-"""So many characters of a payload or output are shown."""
 _ATTEMPTS: Final = 12
 _OUTCOMES: Final = {"again": "sent back"}
 
@@ -36,6 +33,7 @@ class Detail(Pane):
         self._picture: Picture = picture
         self._lines: list[Line] = []
         self._shown: Node | None = None
+        self._write: _Writer = _Writer(picture)
 
     def lines_in_all(self) -> int:
         """As many as it takes."""
@@ -50,7 +48,8 @@ class Detail(Pane):
             self._lines = [Line().add("Choose a job with the arrows.", DIM)]
         else:
             self.entitle(f"{_kind(node)} {node.name[:60]}")
-            write = _Writer(self._picture, self.room)
+            write = self._write
+            write.width = self.room
             self._lines = list(write.group(node) if isinstance(node, GroupView) else write.job(node))
         super().update()
         if node is not self._shown:
@@ -69,9 +68,11 @@ class Detail(Pane):
 
 
 class _Writer:
-    def __init__(self, picture: Picture, width: int) -> None:
+    def __init__(self, picture: Picture) -> None:
+        self.width: int = 1
         self._picture: Picture = picture
-        self._width: int = width
+        self._known: tuple[object, list[tuple[str, str]]] = (None, [])
+        """Which job, and its payload and output as text: to write these may take long."""
 
     def job(self, job: JobView) -> Iterator[Line]:
         line = Line().add(f"{GLYPHS[job.status]} {job.status}", INKS[job.status] + Style(bold=True))
@@ -92,16 +93,16 @@ class _Writer:
     def group(self, group: GroupView) -> Iterator[Line]:
         line = Line().add(f"{GLYPHS[group.status]} {group.status}", INKS[group.status] + Style(bold=True))
         yield line.add(f"  lane {group.lane}", DIM)
-        if group.ended is None:
-            told, style = group_told(self._picture, group)
-            yield from self._labelled("why", told, style) if told else ()
-        released = released_told(group)
-        if released:
-            yield from self._labelled("released", released)
+        told, style = group_told(self._picture, group)
+        if told and group.outcome != "succeeded":
+            yield from self._labelled("error" if group.ended else "waiting", told, style)
         primer = group.primer
         if primer is not None:
             said, style = job_told(self._picture, primer)
-            yield from self._labelled("primer", f"{primer.name}: {primer.status}, {said}", style)
+            yield from self._labelled("first", f"{short(primer)}: {said}", style)
+        released = released_told(group)
+        if released:
+            yield from self._labelled("then", released)
         jobs = Line().cell("jobs", _LABEL, DIM)
         for state in STATES:
             if group.counts.by[state]:
@@ -110,18 +111,18 @@ class _Writer:
         if group.in_flight is not None:
             yield from self._labelled("at once", f"at most {group.in_flight} of its jobs")
         if group.settle:
-            yield from self._labelled("settles", f"{span(group.settle)} after the release")
+            yield from self._labelled("settles", f"{span(group.settle)} after the first has begun to answer")
         yield from self._metadata(group.metadata)
 
     def _labelled(self, label: str, text: str, style: Style = PLAIN) -> Iterator[Line]:
         """A label, and beside it a text, in as many lines as it takes."""
-        room = max(10, self._width - _LABEL)
-        for number, part in enumerate(_wrapped(text, room)):
+        room = max(10, self.width - _LABEL)
+        for number, part in enumerate(wrapped(text, room)):
             yield Line().cell("" if number else label, _LABEL, DIM).add(part, style)
 
     def _questions(self, job: JobView) -> Iterator[Line]:
         for question in job.questions:
-            value = "(not in the log)" if question.value is None else _shown(question.value)
+            value = "(not in the log)" if question.value is None else shown(question.value)
             yield from self._labelled("asks", value, INKS["suspended"])
 
     def _facts(self, job: JobView) -> Iterator[Line]:
@@ -146,7 +147,7 @@ class _Writer:
 
     def _metadata(self, metadata: Any) -> Iterator[Line]:
         if metadata:
-            told = " · ".join(f"{key}={_shown(value)}" for key, value in list(metadata.items())[:12])
+            told = " · ".join(f"{key}={shown(value)}" for key, value in list(metadata.items())[:12])
             yield from self._labelled("metadata", told, DIM)
 
     def _attempts(self, job: JobView) -> Iterator[Line]:
@@ -158,7 +159,7 @@ class _Writer:
         for attempt in job.attempts[-_ATTEMPTS:]:
             yield self._attempt(attempt)
             if attempt.error:
-                for part in _wrapped(attempt.error, max(10, self._width - 4)):
+                for part in wrapped(attempt.error, max(10, self.width - 4)):
                     yield Line().add("    ").add(part, ALERT)
 
     def _attempt(self, attempt: AttemptView) -> Line:
@@ -182,11 +183,14 @@ class _Writer:
         return line
 
     def _values(self, job: JobView) -> Iterator[Line]:
-        for label, value in (("payload", job.payload), ("output", job.output)):
-            if value is not None:
-                yield from self._heading(label)
-                for part in _wrapped(_shown(value), self._width):
-                    yield Line().add(part, PLAIN)
+        key = (job, job.changed)
+        if self._known[0] != key:
+            values = (("payload", job.payload), ("output", job.output))
+            self._known = (key, [(label, shown(value)) for label, value in values if value not in (None, {})])
+        for label, text in self._known[1]:
+            yield from self._heading(label)
+            for part in wrapped(text, self.width):
+                yield Line().add(part, PLAIN)
 
     def _tail(self, job: JobView) -> Iterator[Line]:
         text = job.tail
@@ -194,51 +198,26 @@ class _Writer:
             return
         cut = f", the last {len(text):,} characters" if job.tail_cut else ""
         yield from self._heading(f"stream{cut}")
-        for part in _wrapped(text, self._width):
+        for part in wrapped(text, self.width):
             yield Line().add(part, ACCENT if job.status == "running" else PLAIN)
 
     def _heading(self, text: str) -> Iterator[Line]:
         line = Line().add(f"── {text} ", BOLD)
-        yield line.add("─" * max(0, self._width - line.width), QUIET)
+        yield line.add("─" * max(0, self.width - line.width), QUIET)
 
 
 def _kind(node: Node) -> str:
     if isinstance(node, GroupView):
         return "Group"
-    return "Job" if node.role == "job" else node.role.capitalize()
+    return node.role.capitalize() if node.is_body else "Job"
 
 
 def _place(job: JobView) -> str:
     parts = [f"lane {job.lane}"]
     if job.group:
-        parts.append(f"group {job.group}")
-    if job.role != "job":
+        parts.append(f"{'first of ' if job.role == 'primer' else ''}group {job.group}")
+    elif job.is_body:
         parts.append(job.role)
     if job.executor:
         parts.append(f"by {job.executor}")
     return " · ".join(parts)
-
-
-def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= _VALUE else f"{text[:_VALUE]}…"
-
-
-def _wrapped(text: str, width: int) -> Iterator[str]:
-    """A text in lines of at most so many columns, broken between words where it can be."""
-    for raw in text.replace("\r\n", "\n").split("\n"):
-        rest = safe(raw)
-        if cell_len(rest) <= width:
-            yield rest
-            continue
-        line = ""
-        for word in rest.split(" "):
-            if cell_len(line) + 1 + cell_len(word) <= width:
-                line = f"{line} {word}" if line else word
-                continue
-            if line:
-                yield line
-            *whole_lines, line = chop_cells(word, width) or [""]
-            yield from whole_lines
-        if line:
-            yield line

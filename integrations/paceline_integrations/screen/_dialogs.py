@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, ClassVar, Final
+from math import inf
+from time import monotonic
+from typing import Any, ClassVar, Final, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
+from textual.events import Key
+from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
@@ -17,7 +20,9 @@ from paceline import PacelineError, Question
 from paceline_integrations.forms import Form, form_of
 from paceline_integrations.runstate import JobView, plain_text
 
-__all__ = ["DIALOGS", "AnswerDialog", "CancelDialog", "HelpDialog"]
+from ._words import in_full
+
+__all__ = ["DIALOGS", "AnswerDialog", "CancelDialog", "Dialog", "HelpDialog", "wrong"]
 
 DIALOGS: Final = """
 ModalScreen { align: center middle; background: $background 70%; }
@@ -31,11 +36,35 @@ ModalScreen { align: center middle; background: $background 70%; }
 .text { height: auto; }
 #answer { margin-top: 1; border: round $accent; }
 """
+Answered = TypeVar("Answered")
 _QUESTION: Final = 4_000
 _CHOICES: Final = 20
 
 
-class HelpDialog(ModalScreen[None]):
+def wrong(error: Exception) -> str:
+    """What went wrong, as a person is told."""
+    if isinstance(error, PacelineError | ValueError):
+        return str(getattr(error, "misfit", None) or error)
+    return f"{type(error).__name__}: {error}"
+
+
+class Dialog(ModalScreen[Answered]):
+    """A dialog, which has no ear for keys that were pressed before it could be read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.since: float = inf
+        """When it was first seen, as `Key.time` counts."""
+
+    def on_screen_resume(self) -> None:
+        """It is there: once it is drawn too, it can be read."""
+        self.call_after_refresh(self._seen)
+
+    def _seen(self) -> None:
+        self.since = min(self.since, monotonic())
+
+
+class HelpDialog(Dialog[None]):
     """The keys, and what the signs mean."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark,enter", "dismiss", show=False)]
@@ -52,7 +81,7 @@ class HelpDialog(ModalScreen[None]):
             yield Static(self._text, markup=False)
 
 
-class CancelDialog(ModalScreen[bool]):
+class CancelDialog(Dialog[bool]):
     """Asks whether a job is to be cancelled, by its name."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -94,7 +123,35 @@ class CancelDialog(ModalScreen[bool]):
         self.dismiss(wanted)
 
 
-class AnswerDialog(ModalScreen[None]):
+class Answer(Input):
+    """The line in which an answer is typed. Keys count in the order in which they came, however fast."""
+
+    class Given(Message):
+        """Enter was pressed, while that question was shown."""
+
+        def __init__(self, text: str, question: Question | None) -> None:
+            super().__init__()
+            self.text: str = text
+            self.question: Question | None = question
+
+    question: Question | None = None
+
+    async def on_key(self, event: Key) -> None:
+        """Enter is taken here: as a key of the whole screen it would come after what is typed next."""
+        if event.key == "enter":
+            event.stop()
+            event.prevent_default()
+            self.post_message(self.Given(self.value, self.question))
+            self.value = ""
+
+    def give_back(self, text: str) -> None:
+        """Show a refused answer again, to be changed, or typed over; unless another one is being typed."""
+        if not self.value:
+            self.value = text
+            self.select_all()
+
+
+class AnswerDialog(Dialog[None]):
     """Asks the open questions of a job, one after another, until each has an answer that is taken."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", show=False)]
@@ -110,7 +167,6 @@ class AnswerDialog(ModalScreen[None]):
         self._left: list[Question] = list(questions)
         self._answer: Callable[[str, str, Any], Awaitable[None]] = answer
         self._form: Form = form_of(self._left[0].schema)
-        self._busy: bool = False
 
     def compose(self) -> ComposeResult:
         """The question, its choices, and a line to type in."""
@@ -119,7 +175,7 @@ class AnswerDialog(ModalScreen[None]):
             box.border_subtitle = "enter answers · esc leaves it open"
             with VerticalScroll(classes="text"):
                 yield Static("", id="question", markup=False)
-            yield Input(id="answer")
+            yield Answer(id="answer")
             yield Static("", id="wrong", classes="wrong", markup=False)
 
     def on_mount(self) -> None:
@@ -129,10 +185,7 @@ class AnswerDialog(ModalScreen[None]):
     def _show(self) -> None:
         question = self._left[0]
         self._form = form_of(question.schema)
-        value: object = question.value
-        text = (
-            value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False, default=str)
-        )
+        text = in_full(question.value)
         lines = [plain_text(line) for line in text[:_QUESTION].splitlines()] or [""]
         told = [Content(line) for line in lines]
         told += [
@@ -140,8 +193,8 @@ class AnswerDialog(ModalScreen[None]):
             for place, choice in enumerate(self._form.choices[:_CHOICES], start=1)
         ]
         self.query_one("#question", Static).update(Content("\n").join(told))
-        field = self.query_one("#answer", Input)
-        field.value = ""
+        field = self.query_one(Answer)
+        field.value, field.question = "", question
         field.placeholder = plain_text(self._form.hint, 60)
         field.focus()
         self._say("" if len(self._left) == 1 else f"{len(self._left) - 1} more after this one", quiet=True)
@@ -152,25 +205,17 @@ class AnswerDialog(ModalScreen[None]):
         told.set_class(quiet, "quiet")
         told.update(Content(plain_text(text, 600)))
 
-    async def on_input_submitted(self, event: Input.Submitted) -> None:
+    async def on_answer_given(self, event: Answer.Given) -> None:
         """Something was typed: it is an answer, or the person is told why not."""
-        event.stop()
-        if self._busy:
-            return
-        question = self._left[0]
+        question = self._left[0] if self._left else None
+        if question is None or event.question is not question:
+            return  # typed before this question was there to be read
         try:
-            value = self._form.read(event.value)
-        except ValueError as error:
-            self._say(str(error))
+            await self._answer(self._job.id, question.id, self._form.read(event.text))
+        except Exception as error:  # noqa: BLE001 - of controls that anybody may write: the person is told
+            self._say(wrong(error))
+            self.query_one(Answer).give_back(event.text)
             return
-        self._busy = True
-        try:
-            await self._answer(self._job.id, question.id, value)
-        except PacelineError as error:
-            self._say(str(getattr(error, "misfit", None) or error))
-            return
-        finally:
-            self._busy = False
         del self._left[0]
         if self._left:
             self._show()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from textual.binding import Binding, BindingType
+from textual.app import App
+from textual.events import Key
 from textual.message import Message
 from textual.widgets import Input
 
@@ -13,11 +12,6 @@ __all__ = ["Filter"]
 
 class Filter(Input):
     """Tells of what is typed as it is typed. Enter leaves it at that, Escape gives it up."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "give_up", show=False),
-        Binding("enter", "leave", show=False),
-    ]
 
     class Typed(Message):
         """The text is another one."""
@@ -43,16 +37,32 @@ class Filter(Input):
             self.remove_class("asked")
             self.post_message(self.Done())
 
+    def take(self, key: Key) -> bool:
+        """Take a key, also one that came before the focus did, right after the one that asked for this."""
+        if not self.has_class("asked"):
+            return False
+        if key.key == "enter":
+            self.end()
+        elif key.key == "escape":
+            self.value = ""
+            self.end()
+        elif self.has_focus:
+            return False
+        elif key.is_printable and key.character is not None:
+            self.insert_text_at_cursor(key.character)
+        return True
+
+    def on_key(self, event: Key) -> None:
+        """Enter and Escape are taken here: as keys of the screen they would come after what is typed next."""
+        given_up = not self.has_class("asked")
+        if given_up:  # the keys are the jobs' again, as soon as these have the focus
+            app: App[object] = self.app
+            app.post_message(Key(event.key, event.character))
+        if given_up or self.take(event):
+            event.stop()
+            event.prevent_default()
+
     def on_input_changed(self, event: Input.Changed) -> None:
         """Tell of it."""
         event.stop()
         self.post_message(self.Typed(event.value))
-
-    def action_leave(self) -> None:
-        """Leave it at what was typed."""
-        self.end()
-
-    def action_give_up(self) -> None:
-        """Filter nothing."""
-        self.value = ""
-        self.end()

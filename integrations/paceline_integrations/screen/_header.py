@@ -11,7 +11,7 @@ from paceline_integrations.runstate import Counts, RunState, Totals
 
 from ._ink import ACCENT, ALERT, BOLD, DIM, GLYPHS, GOOD, INKS, KEY, PLAIN, QUIET, WARN
 from ._line import Line
-from ._lines import Lines
+from ._pane import Lines
 from ._replay import Replay
 from ._words import amount, clock, count, money, span, whole
 
@@ -45,9 +45,11 @@ class Header(Lines):
     DEFAULT_CSS: ClassVar[str] = "Header { height: 4; padding: 0 1; background: $panel; }"
 
     def lines(self, width: int) -> list[Line]:
-        """Four lines, or three, with counts and usage side by side."""
+        """Four lines; or three, with counts and usage side by side; or the counts alone."""
         state = self._picture.state
         counts, first, gauge = _counts(state.counts), self._title(width), _progress(state.counts, width)
+        if self.size.height == 1:
+            return [counts]
         if self.size.height < 4:
             used = _used(self._picture, width - counts.width - 4)
             return [first, counts.to(width - used.width).join(used), gauge]
@@ -70,7 +72,7 @@ class Header(Lines):
         note = picture.source.note or _lost(state) or _silent(picture)
         if note:
             line.add("  ").add(note, WARN, most=max(0, width - line.width - right.width - 4))
-        return line.to(width - right.width).join(right)
+        return line.to(width - right.width - 1).add(" ").join(right)
 
     def _right(self) -> Line:
         picture, state = self._picture, self._picture.state
@@ -99,8 +101,8 @@ def _state(picture: Picture) -> tuple[str, Style]:
         return word, KEY + style
     if isinstance(source, Replay) and not source.still:
         return (" ■ END OF LOG ", KEY + WARN) if source.over else (" ▶ REPLAY ", KEY + ACCENT)
-    if not state.version:
-        return " WAITING ", KEY + WARN
+    if not state.version or (state.counts.unfinished and not state.counts.running):
+        return " · WAITING ", KEY + WARN
     return " ● RUNNING ", KEY + ACCENT
 
 
@@ -136,7 +138,7 @@ def _counts(counts: Counts) -> Line:
 def _used(picture: Picture, width: int) -> Line:
     """What all jobs used, how fast they end, and how long it will take yet: as much as there is room for."""
     parts = [*_amounts(picture.state.totals), *_pace(picture)]
-    for spared in ("answered", "spent", "jobs/"):
+    for spared in ("written", "spent", "jobs/"):
         if sum(len(text) + 3 for text, _ in parts) - 3 > width:
             parts = [part for part in parts if spared not in part[0]]
     line = Line()
@@ -153,7 +155,7 @@ def _amounts(totals: Totals) -> Iterator[tuple[str, Style]]:
     if totals.cached_share is not None:
         yield f"{totals.cached_share:.0%} cached", GOOD
     if totals.output_tokens is not None:
-        yield f"{amount(totals.output_tokens)} answered", PLAIN
+        yield f"{amount(totals.output_tokens)} written", PLAIN
     if totals.money is not None:
         yield f"{money(totals.money)} spent", PLAIN
 
@@ -165,7 +167,7 @@ def _pace(picture: Picture) -> Iterator[tuple[str, Style]]:
     rate = state.rate_at(picture.now)
     yield f"{rate:.1f} jobs/s" if rate >= 0.1 or not rate else f"{rate * 60:.1f} jobs/min", PLAIN
     left = state.seconds_left(picture.now)
-    if left is not None:
+    if left is not None and state.counts.running:  # where nothing is at work, nobody knows
         yield f"about {span(left)} left", ACCENT
 
 

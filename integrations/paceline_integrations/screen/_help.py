@@ -48,7 +48,7 @@ def help_text(*, replay: bool, controls: bool) -> Content:
     lines.append(Content(""))
     lines.append(
         Content.styled(
-            "A primer reads what its group shares; its followers wait for it and find it cached.",
+            "The first job of a group (primer) reads what they share; the others wait, and find it cached.",
             "$text-muted",
         )
     )

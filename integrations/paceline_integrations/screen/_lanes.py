@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Lanes"]
 
 _WORDS: Final = 12
+_SMALL: Final = 0.25
 
 
 class Lanes(Pane):
@@ -25,6 +26,8 @@ class Lanes(Pane):
         super().__init__(id=part)
         self._picture: Picture = picture
         self._lanes: list[LaneView] = []
+        self._full: float = 1.0
+        """What a whole bar stands for: less than everything where there are many lanes."""
         self.entitle("Lanes: due by weight, and what each got")
 
     def lines_in_all(self) -> int:
@@ -35,6 +38,8 @@ class Lanes(Pane):
         """List the lanes that have or had jobs, in the order in which the run has them."""
         lanes = list(self._picture.state.lanes.values())
         self._lanes = [lane for lane in lanes if lane.counts.total or lane.served] or lanes
+        most = max((max(lane.due, lane.share) for lane in self._lanes), default=1.0)
+        self._full = most if 0 < most < _SMALL else 1.0
         super().update()
 
     def line(self, number: int, width: int) -> Line:
@@ -49,11 +54,11 @@ class Lanes(Pane):
         if number % 2 == 0:
             line.cell(lane.name, names, BOLD)
             line.cell("due", 6, DIM).cell(f"{lane.due:.0%}", 5, DIM, right=True).add(" ")
-            bar(line, lane.due, bars, CALM)
+            bar(line, lane.due / self._full, bars, CALM)
             return line.add(f"  weight {lane.weight:g}", DIM) if width >= 56 else line
         line.cell(f" {'closed' if lane.closed else _cap(lane)}", names, DIM)
         line.cell("got", 6).cell(f"{lane.share:.0%}", 5, ACCENT, right=True).add(" ")
-        bar(line, lane.share, bars, ACCENT)
+        bar(line, lane.share / self._full, bars, ACCENT)
         return line.add("  ").join(told) if width >= 56 else line
 
     def _told(self, lane: LaneView) -> Line:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final, Self
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
@@ -14,7 +15,7 @@ from paceline_integrations.runstate import plain_text
 
 from ._ink import PLAIN, QUIET
 
-__all__ = ["EIGHTHS", "Line", "bar", "clipped", "safe"]
+__all__ = ["EIGHTHS", "Line", "bar", "clipped", "safe", "wrapped"]
 
 EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 
@@ -30,6 +31,26 @@ def clipped(text: str, width: int) -> str:
     if cell_len(text) <= width:
         return text
     return set_cell_size(text, max(0, width - 1)) + "…"[: max(0, width)]
+
+
+def wrapped(text: str, width: int) -> Iterator[str]:
+    """A text in lines of at most so many columns, broken between words where it can be."""
+    for raw in text.replace("\r\n", "\n").split("\n"):
+        rest = safe(raw)
+        if cell_len(rest) <= width:
+            yield rest
+            continue
+        line = ""
+        for word in rest.split(" "):
+            if cell_len(line) + 1 + cell_len(word) <= width:
+                line = f"{line} {word}" if line else word
+                continue
+            if line:
+                yield line
+            *whole_lines, line = chop_cells(word, width) or [""]
+            yield from whole_lines
+        if line:
+            yield line
 
 
 class Line:

@@ -11,7 +11,7 @@ from typing import Final
 from paceline.events import Event
 from paceline_integrations.runstate import RunState
 
-from ._sources import Clock, until
+from ._sources import Clock
 
 __all__ = ["Live", "ScreenSink"]
 
@@ -62,7 +62,10 @@ class Live:
     @property
     def now(self) -> float:
         """The time here, and once the run is over, that of its end."""
-        return self._frozen if self.paused else until(self.state, self._clock())
+        state = self.state
+        if self.paused:
+            return self._frozen
+        return state.now if state.run.ended is not None else max(state.now, self._clock())
 
     @property
     def nothing(self) -> str:

@@ -38,11 +38,13 @@ Screen { background: $background; }
 .wide #body Pane:focus { border: round $primary; }
 .wide #jobs { width: 11fr; }
 .wide #side { width: 10fr; }
-.wide #lanes { height: auto; max-height: 10; }
-.wide #timeline { height: auto; max-height: 16; }
+.wide #lanes { height: auto; max-height: 28%; }
+.wide #timeline { height: auto; max-height: 40%; }
 .wide Parts { display: none; }
 .wide.wider Header { height: 3; }
 .wide Reasons { height: 3; }
+.low Header, .low Reasons { height: 1; }
+.low Parts { display: none; }
 """
     + DIALOGS
 )

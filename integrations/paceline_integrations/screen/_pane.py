@@ -1,8 +1,8 @@
-"""A part of the screen that scrolls: lines are made only when they are seen, however many there are."""
+"""Parts of the screen: some show all their lines, others scroll and make only those that are seen."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -10,11 +10,15 @@ from textual.geometry import Region, Size
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
 from ._ink import CURSOR, CURSOR_AWAY
 from ._line import Line, safe
 
-__all__ = ["Pane"]
+if TYPE_CHECKING:
+    from ._picture import Picture
+
+__all__ = ["Lines", "Pane"]
 
 _FRAME: Final = """
 Pane {
@@ -39,6 +43,36 @@ Pane:focus {
     border-title-color: $primary;
 }
 """
+
+
+class Lines(Widget):
+    """Shows what `lines` makes, each time that it is told to draw anew."""
+
+    def __init__(self, picture: Picture, part: str) -> None:
+        super().__init__(id=part)
+        self._picture: Picture = picture
+        self._lines: list[Line] = []
+
+    def lines(self, width: int) -> list[Line]:
+        """Make all lines."""
+        del width
+        return []
+
+    def update(self) -> None:
+        """Draw anew."""
+        self._lines = self.lines(self.content_size.width)
+        self.refresh()
+
+    def on_resize(self) -> None:
+        """Another width: other lines."""
+        self.update()
+
+    def render_line(self, y: int) -> Strip:
+        """The line at `y`."""
+        width, base = self.content_size.width, self.rich_style
+        if y < len(self._lines):
+            return self._lines[y].strip(width, base)
+        return Strip.blank(width, base)
 
 
 class Pane(ScrollView, can_focus=True):

@@ -13,6 +13,7 @@ from paceline.events import Event, UnreadableEvent, parse_event
 from paceline_integrations.runstate import LogReader, NotALog, RunState
 
 from ._sources import SLICE, Clock
+from ._words import span
 
 __all__ = ["Replay", "moment"]
 
@@ -81,8 +82,8 @@ class Replay:
     def note(self) -> str:
         """How long nothing happens, where that is long; what is wrong with the log."""
         wait = (self._ahead[0].time - self._at) / self.speed if self._ahead else 0.0
-        if wait > 10 and not self._behind:
-            return f"nothing happens for {wait:.0f} s ('.' jumps there)"
+        if wait > 10 and not (self._behind or self.still):
+            return f"quiet for {span(wait)}: . skips it"
         damaged = self._reader.damaged
         return f"{damaged:,} damaged {'line' if damaged == 1 else 'lines'} passed over" if damaged else ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import sys
 from collections.abc import AsyncGenerator, Callable
@@ -153,10 +154,10 @@ async def drawn(source: Source, size: tuple[int, int]) -> str:
             pass
         app.draw()
         await pilot.pause()
-        return _alone(app.export_screenshot())
+        return without_fonts(app.export_screenshot())
 
 
-def _alone(svg: str) -> str:
+def without_fonts(svg: str) -> str:
     """The picture without the fonts that it would fetch from somewhere: any of fixed width will do."""
     return re.sub(r"@font-face\s*\{.*?\}\s*|<!--.*?-->\s*", "", svg, flags=re.DOTALL)
 
@@ -165,3 +166,5 @@ def _check_terminal() -> None:
     for name, stream in (("standard input", sys.__stdin__), ("standard error", sys.__stderr__)):
         if stream is None or not stream.isatty():
             raise NoTerminal(f"the screen needs a terminal, and {name} is none")
+    if os.environ.get("TERM") == "dumb":
+        raise NoTerminal("the screen needs a terminal to draw on, and TERM says that this one is dumb")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from rich.style import Style
@@ -21,6 +22,7 @@ __all__ = ["Timeline"]
 
 _WINDOWS: Final = (5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 4 * 3600.0, 24 * 3600.0)
 _AT_FIRST: Final = 120.0
+_STEPS: Final = (1.0, 2.0, *_WINDOWS[:2], 15.0, *_WINDOWS[3:])
 _GROUNDS: Final = {
     "running": Style(color="#a8e4ff", bgcolor="#14394d"),
     "succeeded": Style(color="#a9e6c3", bgcolor="#193b2a"),
@@ -58,7 +60,7 @@ class Timeline(Pane):
         self._count: int = 0
 
     def lines_in_all(self) -> int:
-        """A line for each slot, and the axis."""
+        """The axis, and a line for each slot."""
         return self._count + 1
 
     def action_zoom(self, way: int) -> None:
@@ -85,11 +87,12 @@ class Timeline(Pane):
         super().update()
 
     def line(self, number: int, width: int) -> Line:
-        """The attempts of a slot, or the axis."""
+        """The axis, or the attempts of a slot."""
         left = max(3, len(str(self._count)) + 1)
         room = width - left - 1
-        if number >= self._count:
+        if not number:
             return self._axis(left, room)
+        number -= 1
         line = Line().cell(str(number + 1), left - 1, DIM, right=True).add(" │", QUIET)
         bars = self._bars.get(number)
         if not bars:
@@ -98,9 +101,10 @@ class Timeline(Pane):
             return line.add(told, QUIET)
         scale = room / self._seconds
         at = 0
-        for each in sorted(bars, key=lambda found: found.started):
-            ended = self._picture.now if each.ended is None else each.ended
-            first = max(at, int((each.started - self._from) * scale))
+        for each in sorted(bars, key=lambda found: found.attempt.started):
+            attempt = each.attempt
+            ended = self._picture.now if attempt.ended is None else attempt.ended
+            first = max(at, int((attempt.started - self._from) * scale))
             last = min(room, max(first + 1, round((ended - self._from) * scale)))
             if last <= first:
                 continue
@@ -110,28 +114,33 @@ class Timeline(Pane):
         return line
 
     def _axis(self, left: int, room: int) -> Line:
-        """Four times, or as many as there is room for, counted from the begin of the run."""
-        marks = max(1, min(8, room // 14))
-        line = Line().add(" " * (left - 1)).add(" └", QUIET)
+        """As many times as there is room for, in whole steps, counted from the begin of the run."""
+        least = self._seconds / max(1, min(8, room // 14))
+        step = next((each for each in _STEPS if each >= least), least)
+        line = Line().add(" " * (left - 1)).add(" ┌", QUIET)
         begin = self._from - self._picture.begin
-        for mark in range(marks):
-            at = round(mark * room / marks)
+        for mark in range(ceil(self._seconds / step)):
+            at = round(mark * step / self._seconds * room)
+            label = f"╴{clock(begin + mark * step)} " if mark else f"{clock(begin)} "
+            if at + len(label) > room:
+                break
             line.add("─" * (at - (line.width - left - 1)), QUIET)
-            line.add(f"╴{clock(begin + mark * self._seconds / marks)} " if mark else f"{clock(begin)} ", DIM)
+            line.add(label, DIM)
         return line.add("─" * max(0, room - (line.width - left - 1)), QUIET)
 
 
 def _draw(line: Line, each: Bar, width: int, ended: float) -> None:
     """A bar: how the attempt ended as a sign, whose it is, and a filling, broken until the first token."""
-    state = each.outcome or "running"
+    attempt = each.attempt
+    state = attempt.outcome or "running"
     style = _GROUNDS.get(state, _GROUNDS["running"])
     sign = _SIGNS.get(state, "●")
     name = clipped(f"{sign} {safe(each.name)}", width) if width >= 5 else sign
     told = Line().add(name, style, most=width)
     told.add(" " if width > told.width else "", style)
-    first = ended if each.first_token is None else each.first_token
-    silent = round((first - each.started) / max(ended - each.started, 0.001) * width)
-    if each.first_token is not None or each.ended is None:
+    first = ended if attempt.first_token is None else attempt.first_token
+    silent = round((first - attempt.started) / max(ended - attempt.started, 0.001) * width)
+    if attempt.first_token is not None or attempt.ended is None:
         told.add("╌" * (min(silent, width) - told.width), style)
     told.add(_FILLS.get(state, "━") * (width - told.width), style)
     line.join(told)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from rich.cells import cell_len
 from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -12,10 +13,10 @@ from paceline_integrations.runstate import GroupView, JobView, Node
 
 from ._gauge import add_counts
 from ._ink import BOLD, DIM, GLYPHS, INKS, PLAIN, PRIMER, QUIET
-from ._line import Line
+from ._line import Line, safe
 from ._outline import More, Outline, Row, Rows, matcher
 from ._pane import Pane
-from ._telling import job_told
+from ._telling import job_told, short
 from ._words import span
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["JobTree"]
 
 _TIME: Final = 9
+_LOOKED_AT: Final = 400
 
 
 class JobTree(Pane):
@@ -47,6 +49,8 @@ class JobTree(Pane):
         self._picture: Picture = picture
         self._outline: Outline = Outline()
         self._rows: Rows = Rows()
+        self._names: int = 0
+        """The columns that names take, with what is before them."""
         self._stamp: object = None
         self._chosen: Row | None = None
         self.text: str = ""
@@ -83,12 +87,33 @@ class JobTree(Pane):
     def _list(self) -> None:
         match = matcher(self.text, failed=self.failed)
         self._rows = self._outline.rows(self._picture.state.roots(), match, self.rows)
+        first = (self._rows[place] for place in range(min(len(self._rows), _LOOKED_AT)))
+        self._names = max((_columns(row) for row in first), default=0)
         if self._chosen is None:
+            if match is None:
+                self._look_on()
             return
         here = self._row()
         if here is None or here.id != self._chosen.id:
             found = self._rows.find(self._chosen)
             self._put(min(self.cursor, max(0, len(self._rows) - 1)) if found is None else found)
+
+    def _look_on(self) -> None:
+        """Nobody has chosen anything yet: the cursor is where something is at work, and the view with it."""
+        found: dict[str, int] = {}
+        for place in range(min(len(self._rows), _LOOKED_AT)):
+            row = self._rows[place]
+            if not row.depth and not isinstance(row.node, More):
+                found.setdefault(row.node.status, place)
+        there = (found[status] for status in ("running", "suspended", "waiting") if status in found)
+        cursor = next(there, min(self.cursor, max(0, len(self._rows) - 1)))
+        if cursor != self.cursor:
+            self.set_reactive(JobTree.cursor, cursor)
+            self.call_after_refresh(self._reveal, cursor)
+
+    def _reveal(self, cursor: int) -> None:
+        if not self.scroll_offset.y <= cursor < self.scroll_offset.y + self.rows - 3:
+            self.scroll_to(y=max(0, cursor - 2), animate=False, force=True)
 
     def _put(self, cursor: int) -> None:
         """The row under the cursor has moved: the cursor goes with it, and the view too if it was there."""
@@ -101,6 +126,7 @@ class JobTree(Pane):
     def moved(self) -> None:
         """The cursor is on another row."""
         self._chosen = self._row()
+        self._picture.selected = self.selected
         super().moved()
         self.post_message(self.Selected())
 
@@ -193,9 +219,9 @@ class JobTree(Pane):
         if row.opens is not None:
             line.add(f"{mark} ", DIM)
         line.add(f"{GLYPHS[node.status]} ", INKS[node.status])
-        names = max(12, min(44, int(width * 0.4)))
+        names = max(12, min(self._names, 44, int(width * 0.4)))
         is_whole = isinstance(node, GroupView) or node.is_body
-        line.add(node.name, self._style(node), most=max(8, names - line.width))
+        line.add(short(node), self._style(node), most=max(8, names - line.width))
         line.to(names + 1)
         room = width - line.width - _TIME
         if is_whole:
@@ -224,3 +250,10 @@ class JobTree(Pane):
         if node.done and node.attempts:
             return node.ended - node.attempts[0].started if node.ended is not None else None
         return None if node.submitted is None or node.done else self._picture.now - node.submitted
+
+
+def _columns(row: Row) -> int:
+    """The columns of a row up to the end of its name."""
+    if isinstance(row.node, More):
+        return 0
+    return 2 * row.depth + (2 if row.opens is None else 4) + min(44, cell_len(safe(short(row.node)[:44])))

@@ -1,10 +1,34 @@
-"""How times and amounts are written on the screen: short, and in as few columns as they take."""
+"""How times, amounts and values are written on the screen: short, in as few columns as they take.
+
+Values are payloads, outputs and questions of jobs: any object, of any size, which may misbehave.
+"""
 
 from __future__ import annotations
 
+import json
+import reprlib
 from datetime import datetime
+from typing import Any, Final
 
-__all__ = ["amount", "clock", "count", "money", "span", "whole"]
+from paceline_integrations.figures import amount as amount, count as count, duration
+
+__all__ = ["amount", "clock", "count", "in_full", "money", "one_line", "shown", "span", "whole"]
+
+_MOST: Final = 1_000
+
+
+class _Repr(reprlib.Repr):
+    def repr_instance(self, x: Any, level: int) -> str:  # noqa: ARG002 - as it is called
+        try:
+            text = repr(x)
+        except Exception as error:  # noqa: BLE001 - whoever wrote its __repr__: the screen goes on
+            return f"<{type(x).__name__}: cannot be shown, {type(error).__name__}>"
+        return text if len(text) <= self.maxother else f"{text[: self.maxother]}…"
+
+
+_REPR: Final = _Repr()
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = _MOST
+_REPR.maxdict = _REPR.maxlist = _REPR.maxtuple = _REPR.maxset = 40
 
 
 def span(seconds: float) -> str:
@@ -14,12 +38,7 @@ def span(seconds: float) -> str:
         return f"{seconds:.1f} s"
     if seconds < 59.5:
         return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours_left = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours_left:02} h"
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+    return duration(max(60.0, seconds))
 
 
 def clock(seconds: float) -> str:
@@ -34,22 +53,27 @@ def whole(epoch: float) -> str:
     return datetime.fromtimestamp(epoch).astimezone().strftime("%H:%M:%S")
 
 
-def amount(number: int | None) -> str:
-    """Write a number of tokens: "812", "12.3k", "4.56M"; "-" where it is unknown."""
-    if number is None:
-        return "-"
-    if number < 1_000:
-        return str(number)
-    if number < 999_500:
-        return f"{number / 1_000:.{0 if number >= 99_950 else 1}f}k"
-    return f"{number / 1_000_000:.2f}M"
-
-
 def money(value: float) -> str:
     """Write what was paid, in the currency that the prices are in."""
     return f"{value:,.2f}" if value >= 10 else f"{value:.4f}" if value < 0.1 else f"{value:.3f}"
 
 
-def count(number: int, one: str, several: str | None = None) -> str:
-    """Write how many there are: "1 job", "12 jobs"."""
-    return f"{number:,} {one if number == 1 else several or one + 's'}"
+def shown(value: object, most: int = _MOST) -> str:
+    """Write a value in at most so many characters. It never fails."""
+    text = value if isinstance(value, str) else _REPR.repr(value)
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def one_line(value: object) -> str:
+    """Write a value in one line, whatever breaks there are in it."""
+    return " ".join(shown(value).split())
+
+
+def in_full(value: object) -> str:
+    """Write a question for the person who is to answer it: as it is, or as JSON. It never fails."""
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, indent=2, ensure_ascii=False, default=shown)
+    except (TypeError, ValueError, RecursionError):
+        return shown(value)

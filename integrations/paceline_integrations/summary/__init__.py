@@ -19,6 +19,7 @@ from ._model import (
     WaitedJob as WaitedJob,
 )
 from ._reading import summarise as summarise
+from ._shares import ShareTally as ShareTally
 from ._tally import SummaryTally as SummaryTally
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "LogSummary",
     "OpenQuestion",
     "RunSummary",
+    "ShareTally",
     "SlowJob",
     "StuckSummary",
     "SummaryTally",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from heapq import heappush, heapreplace
+from math import inf
 from typing import Generic, TypeVar
 
 __all__ = ["Longest"]
@@ -20,7 +21,7 @@ class Longest(Generic[T]):
 
     def takes(self, seconds: float) -> bool:
         """Whether something that took so long is among them: what describes it need not be made else."""
-        return seconds > 0 and (len(self._heap) < self._most or seconds > self._heap[0][0])
+        return 0 < seconds < inf and (len(self._heap) < self._most or seconds > self._heap[0][0])
 
     def add(self, seconds: float, item: T) -> None:
         """Put it in its place, if it has one. Of two that took as long the first is kept."""

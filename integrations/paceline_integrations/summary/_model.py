@@ -1,11 +1,13 @@
 """The summary of a run, as data: what `paceline show --json` prints."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from paceline import RunTotals, Savings
+from paceline_integrations.figures import count
+from paceline_integrations.visible import plain_text
 
 __all__ = [
     "ErrorSummary",
@@ -21,6 +23,14 @@ __all__ = [
 ]
 
 
+_WORTH_TELLING: Final = 0.01
+"""The part of a run's time from which on it is told of what something took."""
+_USUAL: Final = frozenset(
+    {"slot", "lane_share", "dependency", "release", "active_groups", "children", "rest"}
+)
+"""Reasons to wait that are the course of things."""
+
+
 class _Part(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, defer_build=True)
 
@@ -32,6 +42,14 @@ class JobPlace(_Part):
     name: str
     lane: str
     group: str | None = None
+
+    @property
+    def called(self) -> str:
+        """Its name as people read it, safe to show: after that of its group, where it does not begin so."""
+        name = plain_text(self.name, 80)
+        if self.group is None or self.name.startswith(f"{self.group}/"):
+            return name
+        return f"{plain_text(self.group, 40)}/{name}"
 
 
 class ErrorSummary(_Part):
@@ -50,6 +68,18 @@ class ErrorSummary(_Part):
     skipped: int = 0
     retried: int = 0
     examples: tuple[JobPlace, ...] = ()
+
+    @property
+    def called(self) -> str:
+        """The type as people read it, safe to show."""
+        return plain_text(self.type.removeprefix("__main__."), 100)
+
+    @property
+    def befell(self) -> str:
+        """Whom it befell, safe to show: the first of them by name, and how many more."""
+        told = ", ".join(each.called for each in self.examples)
+        more = self.failed + self.skipped + self.cancelled + self.retried - len(self.examples)
+        return f"{told} and {more:,} more" if more > 0 else told
 
 
 class SlowJob(JobPlace):
@@ -72,13 +102,19 @@ class WaitedJob(JobPlace):
 class HeldSummary(_Part):
     """A reason for which jobs waited: the seconds in which any did, and how many did at once at most.
 
-    It is found out from samples of the queue, of which there is one a second.
+    `text` goes on from their number: "9 jobs" and "wait for a free slot". It is found out from samples of
+    the queue, of which there is one a second.
     """
 
     kind: str
     text: str
     seconds: float
     jobs: int
+
+    @property
+    def usual(self) -> bool:
+        """Whether that is the course of things: jobs wait for their turn, or for one another."""
+        return self.kind in _USUAL
 
 
 class StuckSummary(_Part):
@@ -87,8 +123,14 @@ class StuckSummary(_Part):
     kind: str
     text: str
     jobs: int
+    at_least: bool = False
     until: float | None = None
     example: JobPlace | None = None
+
+    @property
+    def many(self) -> str:
+        """How many jobs, in words: "9 jobs", or "500 or more jobs" where not all were looked at."""
+        return f"{self.jobs:,} or more jobs" if self.at_least else count(self.jobs, "job")
 
 
 class OpenQuestion(JobPlace):
@@ -126,8 +168,9 @@ class LogSummary(_Part):
 
     `damaged` counts lines that are no events, and `reasons` says of the first what is wrong with them.
     `unknown` counts events of types that a later Paceline may write. `torn`: the last line is not finished.
-    `dropped` counts events that the writer was too slow for. `earlier_runs` lie before the run that is summed
-    up, in the same file. `sampled`: it has samples of the queue.
+    `dropped` counts events that the writer was too slow for, `odd` those whose time cannot be, and `foreign`
+    those of another run that went on meanwhile: neither is in the sums. `earlier_runs` lie before the run
+    that is summed up, in the same file. `sampled`: it has samples of the queue.
     """
 
     file: str | None = None
@@ -137,6 +180,8 @@ class LogSummary(_Part):
     unknown: int = 0
     torn: bool = False
     dropped: int = 0
+    odd: int = 0
+    foreign: int = 0
     earlier_runs: int = 0
     sampled: bool = False
 
@@ -180,3 +225,32 @@ class RunSummary(_Part):
     open_questions: int = 0
     lanes: dict[str, LaneSummary] = Field(default_factory=dict[str, LaneSummary])
     log: LogSummary = Field(default_factory=LogSummary)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Say what is wrong with the log, and so with what is told: safe to show, a sentence each."""
+        log = self.log
+        reasons = "; ".join(plain_text(reason, 300) for reason in log.reasons)
+        found = [
+            (log.damaged, f"{count(log.damaged, 'line')} of the log could not be read: {reasons}"),
+            (log.dropped, f"{count(log.dropped, 'event')} are missing: the log was written too slowly"),
+            (log.odd, f"{count(log.odd, 'event')} with times that cannot be are left out"),
+            (log.foreign, f"{count(log.foreign, 'event')} of another run at the same time are left out"),
+            (log.torn and self.state != "running", "the last line of the log is not finished"),
+            (self.started is None, "the log lacks its beginning: what is told is of the rest"),
+            (log.earlier_runs, f"{count(log.earlier_runs, 'earlier run')} in the same file, not told here"),
+        ]
+        return tuple(text for true, text in found if true)
+
+    @property
+    def held_longest(self) -> tuple[HeldSummary, ...]:
+        """What held jobs for so long that it is worth telling."""
+        return tuple(each for each in self.held if self._is_long(each.seconds))
+
+    @property
+    def waited_longest(self) -> tuple[WaitedJob, ...]:
+        """The jobs that waited for so long that it is worth telling."""
+        return tuple(each for each in self.waited if self._is_long(each.seconds))
+
+    def _is_long(self, seconds: float) -> bool:
+        return seconds >= _WORTH_TELLING * self.seconds

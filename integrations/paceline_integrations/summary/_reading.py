@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from paceline.events import Event
-from paceline_integrations.runstate import EmptyLog, JobView, LogReader
+from paceline_integrations.runstate import EmptyLog, JobView, LogReader, NotALog
 
 from ._model import LogSummary, RunSummary
 from ._tally import SummaryTally
@@ -30,8 +30,9 @@ def summarise(
 ) -> RunSummary:
     """Sum up the run of a log, also while it is being written.
 
-    `by` and `keep` are those of `SummaryTally`. `seen` is called after each event, with the job that ended by
-    it, for whoever wants to make more of it; `progress` now and then, with the part that is read (0 to 1).
+    `by` and `keep` are those of `SummaryTally`. `seen` is called after each event that counts, with the job
+    that ended by it, for whoever wants to make more of it; `progress` now and then, with the part that is
+    read (0 to 1).
 
     Raises:
         NotALog: if the file is no event log of Paceline's, or one of another version (EmptyLog: nothing is in
@@ -42,9 +43,12 @@ def summarise(
     tally = SummaryTally(by=by, keep_groups=few, keep=keep)
     with LogReader(path) as reader:
         for event in _read_all(reader, progress):
+            version = tally.state.version
             ended = tally.apply(event)
-            if seen is not None:
+            if seen is not None and tally.state.version != version:
                 seen(tally, event, ended)
+        if not tally.events and reader.unknown:
+            raise NotALog(f"{reader.path} has only events of types that a later Paceline may write")
         if not tally.events:
             raise EmptyLog(f"{reader.path} has no event in it yet")
         return tally.summary(_told(reader))

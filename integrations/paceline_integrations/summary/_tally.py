@@ -6,7 +6,7 @@ from typing import Final
 
 from paceline import RunTotals, Savings, SavingsTally
 from paceline.events import Event, JobEnded, JobRetried, JobStarted, QueueSampled
-from paceline_integrations.runstate import JobView, LaneView, RunState
+from paceline_integrations.runstate import JobView, LaneView, RunState, Why
 
 from ._errors import ErrorTally
 from ._longest import Longest
@@ -20,8 +20,9 @@ from ._model import (
     StuckSummary,
     WaitedJob,
 )
-from ._told import in_use, place, result_of, seconds_of, state_of
-from ._waits import HeldTally, ShareTally
+from ._shares import ShareTally
+from ._told import in_use, place, result_of, state_of
+from ._waits import HeldTally
 
 __all__ = ["SummaryTally"]
 
@@ -42,7 +43,7 @@ class SummaryTally:
     """
 
     def __init__(self, *, by: str | None = None, keep_groups: bool = True, keep: int = 1_000) -> None:
-        self.state: RunState = RunState(keep_ended=keep, keep_failed=keep, keep_bars=1, tail=1, spans=0)
+        self.state: RunState = RunState(keep=keep)
         self.events: int = 0
         self._by: str | None = by
         self._keep_groups: bool = keep_groups
@@ -64,20 +65,34 @@ class SummaryTally:
     def apply(self, event: Event) -> JobView | None:
         """Take in one event; return the job that ended by it, if one did."""
         self.events += 1
-        earlier, state = self.state.earlier_runs, self.state
+        why: Why | None = None
+        if event.type == "job.started":
+            why = self._why(event)
+        elif event.type == "job.ended" and self._has_ended(event):
+            return None
+        return self._take(event, why) if self._applied(event) else None
+
+    def _why(self, event: JobStarted) -> Why | None:
+        """What holds a job that is about to start, if it waited so long that this is to be told."""
+        job = self.state.jobs.get(event.job)
+        return None if job is None or not self._waited.takes(event.waited) else self.state.why(job)
+
+    def _has_ended(self, event: JobEnded) -> bool:
+        job = self.state.jobs.get(event.job)
+        return job is not None and job.done
+
+    def _applied(self, event: Event) -> bool:
+        """Let the state take in an event; false if it is of another run, or of a time that cannot be."""
+        version, earlier = self.state.version, self.state.earlier_runs
+        self.state.apply(event)
+        if self.state.earlier_runs != earlier:
+            self._begin()
+        return self.state.version != version
+
+    def _take(self, event: Event, why: Why | None) -> JobView | None:
         match event.type:
             case "job.started":
-                self._started(event)
-            case "job.ended":
-                job = state.jobs.get(event.job)
-                if job is not None and job.done:  # told twice
-                    return None
-            case _:
-                pass
-        state.apply(event)
-        if state.earlier_runs != earlier:
-            self._begin()
-        match event.type:
+                self._started(event, why)
             case "job.ended":
                 return self._ended(event)
             case "job.retried":
@@ -92,19 +107,19 @@ class SummaryTally:
                 pass
         return None
 
-    def _started(self, event: JobStarted) -> None:
+    def _started(self, event: JobStarted, why: Why | None) -> None:
         job = self.state.jobs.get(event.job)
-        if job is not None and job.is_body:
+        if job is None or job.is_body or job.done:
             return
         self._attempts += 1
         if self._first is None:
             self._first = event.time
-        if event.waited > _WORTH_TELLING and job is not None and self._waited.takes(event.waited):
-            why = self.state.why(job)
+        seconds = job.attempts[-1].waited
+        if why is not None and seconds > _WORTH_TELLING:
             waited = WaitedJob(
-                **place(job), attempt=event.attempt, seconds=event.waited, why=why.text, kind=why.kind
+                **place(job), attempt=event.attempt, seconds=seconds, why=why.text, kind=why.kind
             )
-            self._waited.add(event.waited, waited)
+            self._waited.add(seconds, waited)
 
     def _ended(self, event: JobEnded) -> JobView | None:
         job = self.state.jobs.get(event.job)
@@ -115,7 +130,7 @@ class SummaryTally:
         self._savings.add(result_of(event, job))
         if event.attempt:
             self._last = event.time
-        seconds = max((seconds_of(each, event.time) for each in job.attempts), default=event.seconds or 0.0)
+        seconds = max((each.lasted(event.time) for each in job.attempts), default=event.seconds or 0.0)
         if self._slowest.takes(seconds):
             attempts = max(event.attempt, len(job.attempts))
             slow = SlowJob(**place(job), status=event.status, seconds=seconds, attempts=attempts)
@@ -124,14 +139,24 @@ class SummaryTally:
 
     def _retried(self, event: JobRetried) -> None:
         job = self.state.jobs.get(event.job)
+        if job is None or job.is_body or job.done:
+            return
         self._last = event.time
-        if event.error is not None and job is not None and not job.is_body:
+        if event.error is not None:
             self._errors.add(event.error, "retried", JobPlace(**place(job)))
 
     def _sample(self, event: QueueSampled) -> None:
         self._sampled = True
         self._held.look(event)
-        self._shares.look(event, self.state.lanes)
+        lanes = self.state.lanes
+        self._shares.look(
+            {
+                name: lane.weight
+                for name, lane in lanes.items()
+                if name in event.lanes and event.lanes[name].ready
+            },
+            {name: lane.served for name, lane in lanes.items()},
+        )
 
     def savings(self) -> Savings:
         """Tell what prefix caches saved so far."""
@@ -201,8 +226,9 @@ class SummaryTally:
                 kind=each.kind,
                 text=each.text,
                 jobs=each.jobs,
+                at_least=each.at_least,
                 until=each.until,
-                example=None if each.example is None else JobPlace(**place(each.example)),
+                example=JobPlace(**place(each.example)),
             )
             for each in self.state.stuck(_MOST)
         )
@@ -212,7 +238,7 @@ class SummaryTally:
         return LaneSummary(
             weight=lane.weight,
             jobs=lane.counts.total,
-            **lane.counts.as_dict(),
+            **lane.counts.by,
             served=lane.served,
             share=lane.share,
             share_while_waiting=share,
@@ -224,6 +250,8 @@ class SummaryTally:
             update={
                 "events": self.events,
                 "dropped": self.state.dropped,
+                "odd": self.state.odd,
+                "foreign": self.state.foreign,
                 "earlier_runs": self.state.earlier_runs,
                 "sampled": self._sampled,
             }

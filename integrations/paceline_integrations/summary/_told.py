@@ -6,19 +6,14 @@ from typing import Any, Literal, cast
 
 from paceline import Attempt, ErrorInfo, JobResult
 from paceline.events import JobEnded
-from paceline_integrations.runstate import AttemptView, JobView, LaneView, RunState
+from paceline_integrations.runstate import JobView, LaneView, RunState
 
-__all__ = ["in_use", "place", "result_of", "seconds_of", "state_of"]
+__all__ = ["in_use", "place", "result_of", "state_of"]
 
 
 def place(job: JobView) -> dict[str, Any]:
     """Where a job belongs, as the fields of a `JobPlace`."""
     return {"id": job.id, "name": job.name, "lane": job.lane, "group": job.group}
-
-
-def seconds_of(attempt: AttemptView, now: float) -> float:
-    """How long an attempt ran."""
-    return max(0.0, (now if attempt.ended is None else attempt.ended) - attempt.started)
 
 
 def state_of(outcome: str | None, *, ended: bool) -> Literal["running", "completed", "cancelled", "failed"]:

@@ -147,4 +147,4 @@ _STYLES: Final = {"hit": "green", "cost": "bold"}
 
 def _legend(savings: Savings) -> str:
     counts = f"a token read from the cache counts {savings.read:g}, written {savings.write:g}"
-    return f"best: with each group's prefix evaluated once\ncost: of a cold fan-out; {counts}"
+    return f"best: with each group's prefix evaluated once\ncost: 1 with no cache; {counts}"

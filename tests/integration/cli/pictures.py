@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from .terminals import Screen, at_terminal
 
@@ -45,9 +45,17 @@ class Watcher:
     def __init__(self, screen: Screen) -> None:
         self.screen: Screen = screen
 
-    def sees(self, *words: str) -> str:
+    def tells(self, keys: str, *words: str) -> str:
+        """Type to a dialog until it shows the words: it has no ear for keys from before it could be read."""
+        for _ in range(round(_PATIENCE)):
+            self.types(keys)
+            with suppress(AssertionError):
+                return self.sees(*words, patience=1.0)
+        return self.sees(*words)
+
+    def sees(self, *words: str, patience: float = _PATIENCE) -> str:
         """Wait until all the words stand on the screen, and return what is there."""
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + patience
         while True:
             shown = picture(self.screen.raw)
             if all(each in shown for each in words):
@@ -61,6 +69,17 @@ class Watcher:
         _, left, told = self.screen.raw.rpartition("\x1b[?1049l")
         assert left, "the screen is still there"
         return _PART.sub(lambda part: part["text"] or "", told)
+
+    def is_clean(self) -> bool:
+        """Whether the terminal is as it was: it echoes, shows the cursor, and says nothing of the mouse."""
+        raw = self.screen.raw
+        on_and_off = [
+            ("\x1b[?25l", "\x1b[?25h"),
+            ("\x1b[?1049h", "\x1b[?1049l"),
+            ("\x1b[?1000h", "\x1b[?1000l"),
+        ]
+        undone = all(raw.rfind(on) < raw.rfind(off) for on, off in on_and_off)
+        return undone and self.screen.echoes()
 
     def types(self, keys: str) -> None:
         """Type."""

@@ -33,8 +33,7 @@ def test_a_question_is_answered_on_the_screen(write: Write) -> None:
         person.sees("asks: May I?")
         person.types("a")
         person.sees("enter answers")
-        person.types("perhaps\r")
-        person.sees("expected y or n, not 'perhaps'")
+        person.tells("\x15perhaps\r", "expected y or n, not 'perhaps'")
         person.types("\x15")
         person.sees("y/n")
         person.types("y\r")
@@ -43,7 +42,7 @@ def test_a_question_is_answered_on_the_screen(write: Write) -> None:
         assert person.screen.end() == 0
         assert "2 done, 0 failed" in person.told()
         assert "printed by ask" in person.told()
-        assert person.screen.echoes()
+        assert person.is_clean()
     assert [row["output"] for row in rows("r.jsonl")] == ["x", "yes"]
     assert rows("q.jsonl") == []
 
@@ -57,7 +56,7 @@ def test_what_comes_of_another_try_takes_the_place_of_the_result(write: Write) -
         person.types("f")
         person.sees("Jobs: failed")
         person.types("\x1b[B")
-        person.sees("Follower a/follower/0")
+        person.sees("Job a/follower/0")
         person.types("r")
         person.sees("3 done", "all done")
         person.types("q")
@@ -82,11 +81,10 @@ def test_a_job_is_cancelled_after_a_question(write: Write) -> None:
     with watching(*RUN, *OUT) as person:
         person.sees("1 done", "1 running")
         person.types("\x1b[B")
-        person.sees("Follower a/follower/0")
+        person.sees("Job a/follower/0")
         person.types("c")
         person.sees("Cancel the follower a/follower/0?")
-        person.types("y")
-        person.sees("all done", "1 cancelled")
+        person.tells("y", "all done", "1 cancelled")
         person.types("q")
         assert person.screen.end() == 1
     assert [row["status"] for row in rows("r.jsonl")] == ["cancelled", "succeeded"]
@@ -129,8 +127,25 @@ def test_an_interruption_keeps_what_is_done(write: Write, how: str) -> None:
         assert person.screen.end() == 130
         assert "interrupted" in person.told()
         assert "1 done" in person.told()
-        assert person.screen.echoes()
+        assert person.is_clean()
     assert [row["output"] for row in rows("r.jsonl") if row["status"] == "succeeded"] == ["x"]
+
+
+@pytest.mark.parametrize(("payload", "keys", "code"), [("exit", "q", 1), ("interrupt", "", 130)])
+def test_a_job_that_would_end_the_process_leaves_the_terminal_clean(
+    write: Write, payload: str, keys: str, code: int
+) -> None:
+    write([{"group": "a", "followers": ["slow"]}, {"group": "b", "primer": "slow", "followers": [payload]}])
+    with watching(*RUN, *OUT, "--release", "complete") as person:
+        person.sees("2 running")
+        Path("go").touch()
+        if keys:
+            person.sees("all done", "1 failed")
+            person.types(keys)
+        assert person.screen.end() == code
+        assert person.is_clean()
+        assert "2 done, 1 failed" in person.told()
+        assert "Traceback" not in person.told()
 
 
 def test_ctrl_c_ends_a_run_whose_job_holds_the_loop(write: Write) -> None:
@@ -144,7 +159,7 @@ def test_ctrl_c_ends_a_run_whose_job_holds_the_loop(write: Write) -> None:
             person.screen.read_on(0.05)
         person.types("\x03")
         assert person.screen.end() == 130
-        assert person.screen.echoes()
+        assert person.is_clean()
         assert "a job held on to the process" in person.told()
 
 

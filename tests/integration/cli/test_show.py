@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +55,7 @@ def test_causes_are_told_once_with_what_they_befell(paceline: Call, recorded: Pa
 def test_what_held_jobs_is_told_and_what_is_asked(paceline: Call, recorded: Path) -> None:
     out = shown(paceline("show", str(recorded)).out)
     assert "waits at a limit (reader-large: input tokens per minute)" in out
-    assert "waits because reader-large asked for a pause" in out
+    assert "up to 12 jobs wait because reader-large asked for a pause" in out
     assert "supply-2026/termination The supplier's notice is 11 days late. Send the reminder now?" in out
     assert "partners 3 17" in out
     assert "of a cold fan-out" in out
@@ -88,6 +91,17 @@ def test_a_log_that_ends_in_the_middle_is_of_a_run_that_goes_on(
     assert summary.stuck
 
 
+def test_what_is_asked_is_told_once(paceline: Call, recorded: Path, tmp_path: Path) -> None:
+    lines = recorded.read_bytes().splitlines(keepends=True)
+    asking = tmp_path / "asking.jsonl"
+    asking.write_bytes(b"".join(lines[:-1]))
+    page = tmp_path / "page.html"
+    out = shown(paceline("show", str(asking), "--html", str(page)).out)
+    assert "still running" in out
+    assert out.count("Send the reminder now?") == 1
+    assert "What waits, and why" not in page.read_text()
+
+
 def test_damaged_lines_are_passed_over_and_told(paceline: Call, recorded: Path, tmp_path: Path) -> None:
     lines = recorded.read_bytes().splitlines(keepends=True)
     lines[100:100] = [b"\x00\xff{\n", b'{"v":1,"type":"job.imagined"}\n']
@@ -107,6 +121,7 @@ def test_damaged_lines_are_passed_over_and_told(paceline: Call, recorded: Path, 
         (b"", "has no event in it yet"),
         (b"group,name\na,b\n", "is no event log"),
         (b'{"v": 2, "seq": 1, "type": "run.started"}\n', "version 2"),
+        (b'{"v":1,"seq":1,"time":1,"run":"r","type":"later.thing"}\n', "a later Paceline may write"),
         (b"[1, 2]\n", "is no event log"),
     ],
 )
@@ -129,6 +144,38 @@ def test_a_folder_is_no_log(paceline: Call, tmp_path: Path) -> None:
     assert len(ended.err.splitlines()) == 1
 
 
+def test_a_pipe_is_no_log_and_is_not_waited_for(paceline: Call, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    ended = paceline("show", str(pipe))
+    assert ended.code == 2
+    assert "a pipe or a device, not a file" in ended.err
+    assert len(ended.err.splitlines()) == 1
+
+
+def test_what_the_encoding_of_the_terminal_lacks_is_escaped(recorded: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", "from paceline_integrations.cli import main; main()", "show", str(recorded)],
+        env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+        capture_output=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert rb"contracts-monday completed \xb7 45.9 s" in ended.stdout
+
+
+def test_whoever_reads_only_the_first_line_is_told_nothing_else(recorded: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", "from paceline_integrations.cli import main; main()", "show", str(recorded)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
 def test_the_page_does_not_replace_a_file_nor_the_log(paceline: Call, recorded: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text("mine")
@@ -141,6 +188,9 @@ def test_the_page_does_not_replace_a_file_nor_the_log(paceline: Call, recorded: 
     log = tmp_path / "log.jsonl"
     log.write_bytes(recorded.read_bytes())
     assert "that is the file of the log" in paceline("show", str(log), "--html", str(log)).err
+    os.link(log, tmp_path / "linked.jsonl")
+    linked = paceline("show", str(log), "--html", str(tmp_path / "linked.jsonl"), "--overwrite")
+    assert "that is the file of the log" in linked.err
     assert paceline("show", str(log), "--html", str(tmp_path / "no" / "x.html")).code == 2
 
 

@@ -24,6 +24,10 @@ async def work(payload: str) -> object:
         await until("go")
     if payload == "for ever":
         await asyncio.Event().wait()
+    if payload == "exit":
+        sys.exit("exit of a job")
+    if payload == "interrupt":
+        raise KeyboardInterrupt
     if payload == "hold":
         hold()
     return payload

@@ -21,7 +21,7 @@ from paceline.events import (
     RunStarted,
     Waits,
 )
-from paceline_integrations.runstate import JobView, RunState
+from paceline_integrations.runstate import Bar, JobView, RunState
 
 __all__ = ["Story"]
 
@@ -53,6 +53,11 @@ class Story:
     def job(self, name: str) -> JobView:
         """What the state knows of a job."""
         return self.state.jobs[name]
+
+    @property
+    def bars(self) -> list[Bar]:
+        """The whole timeline."""
+        return self.state.bars_between(0.0, 1e9)
 
     def submit(self, *names: str, lane: str = "default", **fields: Any) -> None:
         """These jobs are submitted: their names are their ids."""

@@ -19,7 +19,7 @@ def test_an_attempt_gets_the_lowest_row_that_is_free() -> None:
     story.end("b")
     story.end("a")
     story.start("d")
-    rows = {bar.job: bar.row for bar in story.state.bars}
+    rows = {bar.name: bar.row for bar in story.bars}
     assert rows == {"a": 0, "b": 1, "c": 2, "d": 0}
     assert story.state.rows == 3
     assert [(each.row, each.number) for each in story.job("d").attempts] == [(0, 1)]
@@ -33,15 +33,10 @@ def test_a_bar_tells_its_job_and_how_it_ended() -> None:
     story.answer("intro")
     story.wait(1.0)
     story.retry("intro")
-    (bar,) = story.state.bars
-    assert (bar.name, bar.lane, bar.group, bar.role, bar.attempt) == (
-        "intro",
-        "default",
-        "contract",
-        "primer",
-        1,
-    )
-    assert (bar.started, bar.first_token, bar.ended, bar.outcome) == (1_000.0, 1_001.0, 1_002.0, "failed")
+    (bar,) = story.bars
+    assert (bar.name, bar.row, bar.attempt) == ("intro", 0, story.job("intro").attempt)
+    told = bar.attempt
+    assert (told.started, told.first_token, told.ended, told.outcome) == (1_000.0, 1_001.0, 1_002.0, "failed")
 
 
 def test_a_suspended_or_abandoned_attempt_has_given_back_its_row() -> None:
@@ -52,9 +47,9 @@ def test_a_suspended_or_abandoned_attempt_has_given_back_its_row() -> None:
     story.start("b")
     story.tell(AttemptAbandoned(job="b", attempt=1, reason="timeout"))
     story.start("c")
-    assert [(bar.job, bar.row, bar.outcome) for bar in story.state.bars] == [
-        ("a", 0, "suspended"),
-        ("b", 0, "cancelled"),
+    assert [(bar.name, bar.row, bar.attempt.ended) for bar in story.bars] == [
+        ("a", 0, 1_000.0),
+        ("b", 0, 1_000.0),
         ("c", 0, None),
     ]
 
@@ -63,7 +58,7 @@ def test_graphs_have_no_bar() -> None:
     story = Story()
     story.submit("report", role="graph")
     story.start("report")
-    assert (story.state.rows, story.state.bars) == (0, [])
+    assert (story.state.rows, story.bars) == (0, [])
 
 
 def test_only_the_bars_of_some_time_are_looked_at() -> None:
@@ -76,8 +71,8 @@ def test_only_the_bars_of_some_time_are_looked_at() -> None:
         story.wait(1.0)
     story.submit("runs")
     story.start("runs")
-    assert [bar.job for bar in story.state.bars_between(1_002.5, 1_004.5)] == ["j1", "j2"]
-    assert [bar.job for bar in story.state.bars_between(1_009.0, 2_000.0)] == ["j4", "runs"]
+    assert [bar.name for bar in story.state.bars_between(1_002.5, 1_004.5)] == ["j1", "j2"]
+    assert [bar.name for bar in story.state.bars_between(1_009.0, 2_000.0)] == ["j4", "runs"]
     assert story.state.bars_between(0.0, 999.0) == []
 
 
@@ -89,17 +84,16 @@ def test_bars_are_found_though_the_clock_was_set_back() -> None:
         story.time = ended
         story.end(name)
         story.time = 1_020.0
-    assert [bar.job for bar in story.state.bars_between(1_060.0, 2_000.0)] == ["a"]
-    assert [bar.job for bar in story.state.bars_between(1_000.0, 2_000.0)] == ["a", "b"]
+    assert [bar.name for bar in story.state.bars_between(1_060.0, 2_000.0)] == ["a"]
+    assert [bar.name for bar in story.state.bars_between(1_000.0, 2_000.0)] == ["a", "b"]
 
 
 def test_the_oldest_bars_go_first() -> None:
-    story = Story(keep_bars=3)
+    story = Story(keep=1)
     for each in range(20):
         story.ran(f"j{each}")
         story.wait(1.0)
-    assert [bar.job for bar in story.state.bars] == ["j17", "j18", "j19"]
-    assert [bar.job for bar in story.state.bars_between(0.0, 2_000.0)] == ["j17", "j18", "j19"]
+    assert [bar.name for bar in story.bars] == ["j16", "j17", "j18", "j19"]
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans(), st.floats(-1.0, 5.0)), max_size=60))
@@ -116,8 +110,9 @@ def test_no_two_bars_share_a_row_at_the_same_time(steps: list[tuple[int, bool, f
             story.start(f"j{number}")
         else:
             story.end(open_jobs.pop(which % len(open_jobs)))
-        running = [bar for bar in story.state.bars if bar.ended is None]
+        running = [bar for bar in story.bars if bar.attempt.ended is None]
         assert len({bar.row for bar in running}) == len(running) == len(open_jobs)
-        assert all(bar.ended is None or bar.ended >= bar.started for bar in story.state.bars)
-    rows = [bar.row for bar in story.state.bars]
+        told = [bar.attempt for bar in story.bars]
+        assert all(each.ended is None or each.ended >= each.started for each in told)
+    rows = [bar.row for bar in story.bars]
     assert story.state.rows == (max(rows) + 1 if rows else 0)

@@ -135,11 +135,15 @@ def test_at_each_moment_the_counts_are_those_of_the_engine(
     for snapshot in snapshots:
         while events and events[0].time <= snapshot.time + offset:
             state.apply(events.pop(0))
-        both = {
-            status: count + state.bodies.as_dict()[status] for status, count in state.counts.as_dict().items()
-        }
+        both = {status: count + state.bodies.by[status] for status, count in state.counts.by.items()}
         assert both == dict(snapshot.counts), snapshot.time
-        assert set(state.abandoned) == {(each.job, each.attempt) for each in snapshot.abandoned}
+        given_up = {
+            (job.id, each.number)
+            for job in state.jobs.values()
+            for each in job.attempts
+            if each.abandoned and each.gone is None
+        }
+        assert given_up == {(each.job, each.attempt) for each in snapshot.abandoned}
 
 
 def test_at_each_moment_the_reasons_are_those_of_the_engine(
@@ -170,11 +174,11 @@ def test_at_each_moment_the_reasons_are_those_of_the_engine(
 def test_in_the_end_it_adds_up_to_what_the_run_said(
     run: tuple[MemorySink, list[Snapshot], RunState],
 ) -> None:
-    _, snapshots, state = run
-    counts = {
-        status: count + state.bodies.as_dict()[status] for status, count in state.counts.as_dict().items()
-    }
-    assert state.run.counts == {status: counts[status] for status in state.run.counts or ()}
+    sink, snapshots, state = run
+    last = sink.events[-1]
+    assert last.type == "run.ended"
+    counts = {status: count + state.bodies.by[status] for status, count in state.counts.by.items()}
+    assert last.counts == {status: counts[status] for status in last.counts}
     assert (state.run.outcome, state.whole, state.counts.unfinished) == ("completed", True, 0)
     assert {name: lane.weight for name, lane in state.lanes.items()} == {"default": 1.0, "fast": 2.0}
     served = {name: lane.served for name, lane in snapshots[-1].lanes.items()}

@@ -75,6 +75,15 @@ def test_a_run_whose_beginning_is_missing_is_shown_once_the_one_before_has_ended
     assert (story.state.run.id, story.state.foreign, list(story.state.jobs)) == ("run-2", 1, ["b"])
 
 
+def test_a_run_that_is_taken_up_again_in_the_same_log_is_shown_anew() -> None:
+    story = Story()
+    story.submit("a")
+    story.tell(RunStarted(slots=4, lanes={}))
+    story.submit("b")
+    assert (story.state.run.id, list(story.state.jobs), story.state.earlier_runs) == ("run-1", ["b"], 1)
+    assert story.state.foreign == 0
+
+
 def test_events_of_a_run_that_goes_on_beside_are_passed_over() -> None:
     story = Story()
     story.submit("a")
@@ -98,9 +107,8 @@ def test_a_clock_that_was_set_back_makes_no_time_negative() -> None:
     story.wait(-50.0)
     story.answer("a")
     story.end("a")
-    assert story.job("a").seconds == 0.0
     assert story.state.now == 1_000.0
-    assert [(bar.started, bar.first_token, bar.ended) for bar in story.state.bars] == [
+    assert [(each.started, each.first_token, each.ended) for each in story.job("a").attempts] == [
         (1_000.0, 1_000.0, 1_000.0)
     ]
     assert story.state.rate_at(900.0) >= 0.0

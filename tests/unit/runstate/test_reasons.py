@@ -70,6 +70,13 @@ def test_after_the_release_a_follower_waits_until_the_cache_has_settled() -> Non
     assert why(story, "rent").kind == "slot"
 
 
+def test_where_there_was_no_primer_nothing_has_to_settle() -> None:
+    story = Story(slots=9)
+    story.group("contract", "rent", primer=None, settle=2.0)
+    story.release("contract", "no_primer")
+    assert why(story, "rent").kind == "slot"
+
+
 def test_a_prefix_that_is_gone_holds_the_followers() -> None:
     story = Story(slots=9)
     story.group("contract", "rent", "notice", "term")
@@ -86,6 +93,11 @@ def test_a_prefix_that_is_gone_holds_the_followers() -> None:
     story.start("notice")
     story.answer("notice")
     assert why(story, "term").kind == "slot"
+    story.tell(CacheMissed(group="contract", job="term", hold=9.0))
+    group = story.state.groups["contract"]
+    assert group.hold_until == 1_015.0
+    story.end_group("contract")
+    assert group.hold_until is None
 
 
 def test_a_group_that_has_enough_in_flight_holds_the_others() -> None:
@@ -181,6 +193,15 @@ def test_no_more_than_a_thousand_that_came_before_are_counted() -> None:
     assert why(story, "w1499").text.endswith("; more than 1,000 jobs of lane default came before it")
 
 
+def test_nobody_is_ahead_of_a_graph_which_takes_no_slot() -> None:
+    story = Story(slots=1)
+    story.submit("runs", *(f"w{each}" for each in range(1_500)))
+    story.submit("report", role="graph", lane="of-graphs")
+    story.submit("other", role="graph")
+    story.start("runs")
+    assert "came before" not in why(story, "other").text + why(story, "report").text
+
+
 def test_a_limit_is_what_holds_jobs_while_slots_are_free() -> None:
     story = Story(slots=9)
     story.submit("a")
@@ -223,9 +244,42 @@ def test_a_limit_that_the_engine_has_looked_at_since_holds_only_those_it_names()
 )
 def test_what_the_engine_sampled_is_told_of_the_jobs_it_names(kind: str, on: str | None, text: str) -> None:
     story = Story()
-    story.submit("b", "a")
+    story.submit("b", "a", "runs", "runs too")
+    story.start("runs")
+    story.start("runs too")
     story.sample(Waits(kind, on, "", 1, ("a",), 1_020.0))
     assert why(story, "a") == Why(text, kind, 1_020.0)
+
+
+def test_slots_that_are_free_again_hold_nobody_whatever_was_sampled() -> None:
+    story = Story(slots=1)
+    story.submit("runs", "a")
+    story.start("runs")
+    story.tell(LimitReached(limit="gpt-5", why="budget"))
+    story.wait(1.0)
+    story.sample(Waits("slot", None, "", 1, ("a",)))
+    assert why(story, "a").text == "waits for a free slot: all 1 are taken"
+    story.end("runs")
+    assert why(story, "a").kind == "budget"
+
+
+def test_where_the_log_began_late_a_sample_knows_better_which_slots_are_taken() -> None:
+    story = Story(begins=False)
+    story.submit("a")
+    story.sample(Waits("slot", None, "", 1, ("a",)))
+    assert why(story, "a").text == "waits for a free slot"
+
+
+def test_what_was_due_to_be_tried_again_by_now_waits_like_others() -> None:
+    story = Story(slots=1)
+    story.submit("a", "runs")
+    story.start("a")
+    story.retry("a", delay=2.0)
+    story.start("runs")
+    assert why(story, "a").kind == "backoff"
+    story.wait(3.0)
+    story.submit("later")
+    assert why(story, "a").text == "waits for a free slot: all 1 are taken"
 
 
 def test_a_sample_does_not_outlive_what_happens_to_the_job() -> None:
@@ -248,9 +302,10 @@ def test_a_sample_names_jobs_by_their_names() -> None:
 
 
 def test_jobs_that_a_sample_counts_but_does_not_name_are_held_alike() -> None:
-    story = Story(slots=9)
-    story.submit("a", "b", "c")
+    story = Story(slots=1)
+    story.submit("a", "b", "c", "runs")
     story.submit("other", lane="other")
+    story.start("runs")
     story.sample(
         Waits("lane_share", "other", "", 30, ()),
         Waits("group_in_flight", "contract", "", 30, ()),
@@ -281,6 +336,15 @@ def test_what_holds_many_is_told_once_what_needs_somebody_first() -> None:
     assert [(each.kind, each.example) for each in first] == [("reply", story.job("asks"))]
 
 
+def test_whoever_waits_for_a_slot_is_told_in_one_line_whichever_lane_is_next() -> None:
+    story = Story(slots=1)
+    story.submit("runs", "a", "b")
+    story.start("runs")
+    story.sample(Waits("slot", None, "", 1, ("a",)), Waits("lane_share", "default", "", 1, ("b",)))
+    assert why(story, "b").text.startswith("waits for a free slot, and other lanes come first; 1 job")
+    assert told(story) == [(2, "wait for a free slot: all 1 are taken")]
+
+
 def test_several_groups_and_limits_are_one_reason() -> None:
     story = Story(slots=9)
     for group in ("a", "b", "c"):
@@ -302,9 +366,21 @@ def test_of_very_many_that_wait_no_lane_hides_the_others() -> None:
     story = Story(slots=9)
     story.submit(*(f"w{each}" for each in range(3_000)))
     story.submit("late", after=("w2999",), lane="small")
-    assert [(each.kind, each.jobs) for each in story.state.stuck()] == [("slot", 500), ("dependency", 1)]
+    assert [(each.kind, each.jobs, each.at_least) for each in story.state.stuck()] == [
+        ("slot", 500, True),
+        ("dependency", 1, False),
+    ]
     story.sample(Waits("slot", None, "", 1_000, ("w0",)), unseen=2_000)
     assert story.state.stuck(1)[0].jobs == 1_000
+
+
+def test_one_of_very_many_may_not_be_the_only_one() -> None:
+    story = Story(slots=9)
+    story.submit(*(f"w{each}" for each in range(3_000)))
+    story.sample(Waits("lock", "user:7", "", 1, ("w0",)))
+    (first,) = story.state.stuck(1)
+    assert (first.jobs, first.at_least) == (1, True)
+    assert first.text == "wait until another job lets go of the lock 'user:7'"
 
 
 def test_of_very_many_groups_all_followers_that_wait_for_primers_are_counted() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from paceline.events import GroupStarted, LaneChanged, PrefixCached
+from paceline.events import GroupStarted, LaneChanged
 from paceline_integrations.runstate import GroupView, Node
 
 from .story import Story
@@ -26,7 +26,6 @@ def test_a_group_lies_above_its_primer_and_followers() -> None:
     group = story.state.groups["contract"]
     assert group.primer is story.job("intro")
     assert names(group.children) == ["intro", "rent", "notice"]
-    assert names(group.followers) == ["rent", "notice"]
     assert (group.lane, group.metadata, group.settle, group.in_flight) == (
         "default",
         {"tenant": "acme"},
@@ -111,7 +110,7 @@ def test_a_primer_stays_above_its_many_followers() -> None:
     story.start("follower-7")
     group = story.state.groups["contract"]
     assert names(group.children)[:3] == ["intro", "follower-7", "follower-0"]
-    assert len(group.followers) == 60
+    assert len(group.children) == 61
 
 
 def test_groups_of_the_same_name_are_two() -> None:
@@ -137,13 +136,6 @@ def test_a_group_whose_end_is_missing_is_over_when_its_name_comes_again() -> Non
     old = story.job("first").group_view
     assert old is not None
     assert (old.ended, old.outcome) == (1_001.0, None)
-
-
-def test_a_prefix_that_was_made_at_the_provider_is_told() -> None:
-    story = Story()
-    story.group("contract")
-    story.tell(PrefixCached(group="contract", fingerprint="c-1", outcome="created", seconds=2.0))
-    assert story.state.groups["contract"].prefix == "created"
 
 
 def test_hostile_parents_make_no_circle() -> None:

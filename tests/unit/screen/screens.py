@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from textual.events import Key
 from textual.pilot import Pilot
 
-from paceline import PacelineError, Question, ReplyRefused
+from paceline import Question, ReplyRefused
 from paceline_integrations.screen import Left, Replay, ScreenApp
 
-__all__ = ["Notes", "at", "draw", "screen_of"]
+__all__ = ["Notes", "at", "burst", "draw", "screen_of", "until"]
 
 
 class Notes:
@@ -19,7 +21,7 @@ class Notes:
 
     def __init__(self, *, schema: Any = bool, questions: int = 1) -> None:
         self.done: list[tuple[object, ...]] = []
-        self.refuse: PacelineError | None = None
+        self.refuse: Exception | None = None
         self._schema: Any = schema
         self._count: int = questions
 
@@ -68,3 +70,17 @@ async def draw(pilot: Pilot[Left]) -> ScreenApp:
     app.draw()
     await pilot.pause()
     return app
+
+
+def burst(pilot: Pilot[Left], text: str) -> None:
+    """Press keys faster than what they do is done, as a slow line or a paste brings them."""
+    for sign in text:
+        key = {"\n": "enter", "\x1b": "escape", "/": "slash"}.get(sign, sign)
+        pilot.app.post_message(Key(key, sign))
+
+
+async def until(pilot: Pilot[Left], true: Callable[[], object]) -> None:
+    """Wait for what comes of keys; it has to come."""
+    async with asyncio.timeout(20):
+        while not true():
+            await pilot.pause()

@@ -10,7 +10,7 @@ from textual.widgets import Static
 
 from paceline import Engine, Job, JobContext, JsonlSink, MemorySink, PacelineError, Suspend
 from paceline.testing import VirtualClock
-from paceline_integrations.screen import ScreenApp
+from paceline_integrations.screen import EngineControls, ScreenApp
 from paceline_integrations.screen._line import Line, clipped
 from paceline_integrations.screen._live import Live
 from paceline_integrations.screen._pane import Pane
@@ -108,7 +108,7 @@ async def test_markup_in_what_the_engine_refuses_is_shown_as_it_is(live: Live) -
     app = ScreenApp(live, notes, ticks=False)
     async with app.run_test(size=(200, 50), notifications=True) as pilot:
         await draw(pilot)
-        await pilot.press("r")
+        await pilot.press("home", "r")
         async with asyncio.timeout(20):
             while "no: " not in shown(app):
                 await pilot.pause()
@@ -135,6 +135,46 @@ async def test_a_hostile_question_is_only_read(live: Live) -> None:
             await pilot.press("x", "enter")
         await pilot.pause()
         assert len(notes.done) == len(EVIL)
+
+
+class Nasty:
+    """Cannot even be printed."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("this cannot be printed")
+
+    __str__ = __repr__
+
+
+class Asks:
+    async def execute(self, job: Job, ctx: JobContext) -> object:
+        return Suspend(job.payload) if job.reply is None else job.payload
+
+
+async def test_objects_that_cannot_be_printed_are_named() -> None:
+    live = Live()
+    async with Engine(Asks(), sinks=[live.sink]) as engine:
+        circle: list[object] = []
+        circle.append(circle)
+        for payload in (Nasty(), [Nasty()], circle, {1: Nasty(), (2,): b"\x1b"}):
+            handle = await engine.submit(payload, metadata={"x": Nasty()})
+        await handle.wait()
+        notes = EngineControls(engine, live.state)
+        app = ScreenApp(live, notes, ticks=False)
+        async with app.run_test(size=(200, 50)) as pilot:
+            async with asyncio.timeout(20):
+                while len(live.state.asking) < 4:
+                    await draw(pilot)
+            await draw(pilot)
+            await pilot.press("home")
+            for _ in range(4):
+                assert "Nasty: cannot be shown, RuntimeError" in shown(app)
+                await pilot.press("a")
+                await draw(pilot)
+                await pilot.press(*"yes", "enter")
+                await draw(pilot)
+                await pilot.press("down")
+        handle.cancel()
 
 
 def test_wide_characters_take_two_columns() -> None:

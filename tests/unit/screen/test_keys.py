@@ -62,7 +62,7 @@ async def test_arrows_move_through_the_tree_and_the_details_follow(contracts: Pa
     async with screen_of(contracts, STUCK).run_test(size=(200, 50)) as pilot:
         app = await begin(pilot, "down", "down")
         assert chosen(app) == "parties"
-        assert app.query_one(Detail).heading == "Follower parties"
+        assert app.query_one(Detail).heading == "Job parties"
         await pilot.press("left")
         assert chosen(app) == "contract acme"
 
@@ -72,6 +72,23 @@ async def test_a_click_chooses_a_row(contracts: Path) -> None:
         app = await begin(pilot)
         await pilot.click("#jobs", offset=(10, 3))
         assert chosen(app) == "parties"
+
+
+async def test_until_somebody_chooses_the_first_job_at_work_is_shown(limited: Path) -> None:
+    async with screen_of(limited, 9.0).run_test(size=(80, 24)) as pilot:
+        app = await begin(pilot)
+        assert chosen(app) == "letter 10"
+        assert isinstance(app.source, Replay)
+        app.source.jump(26.0)
+        await draw(pilot)
+        await draw(pilot)
+        tree = app.query_one(JobTree)
+        assert chosen(app) == "letter 19"
+        assert tree.scroll_offset.y <= tree.cursor < tree.scroll_offset.y + tree.rows
+        await pilot.press("up", "down")
+        app.source.jump(20.0)
+        await draw(pilot)
+        assert chosen(app) == "letter 19"
 
 
 async def test_left_hides_what_is_below_and_enter_shows_it(contracts: Path) -> None:

@@ -277,6 +277,18 @@ async def test_without_a_terminal_it_says_so(monkeypatch: pytest.MonkeyPatch) ->
                 pytest.fail("it is not shown")
 
 
+async def test_on_a_terminal_that_cannot_be_drawn_on_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal:
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.__stdin__", Terminal())
+    monkeypatch.setattr("sys.__stderr__", Terminal())
+    monkeypatch.setenv("TERM", "dumb")
+    with pytest.raises(NoTerminal, match="TERM says that this one is dumb"):
+        await Screen().run()
+
+
 async def test_a_screen_is_shown_once(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Screen()
     monkeypatch.setattr("sys.__stderr__", None)

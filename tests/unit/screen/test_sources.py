@@ -117,7 +117,7 @@ def test_going_on_leaps_over_a_time_in_which_nothing_happens(tmp_path: Path, con
     catch_up(source)
     watch.time = events[199]["time"] - events[0]["time"] + 1.0
     catch_up(source)
-    assert source.note.startswith("nothing happens for 719")
+    assert source.note.startswith("quiet for 1 h 59 min")
     source.jump(10.0)
     catch_up(source)
     assert source.now == pytest.approx(events[200]["time"])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf, nan
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from paceline import Usage
 from paceline.events import (
@@ -23,7 +26,8 @@ from paceline.events import (
     Waits,
     dump_event,
 )
-from paceline_integrations.summary import RunSummary, SummaryTally, summarise
+from paceline_integrations.page import Sketch, render_page
+from paceline_integrations.summary import ErrorSummary, JobPlace, RunSummary, SummaryTally, summarise
 
 
 def started(time: float = 0.0, **more: Any) -> RunStarted:
@@ -140,8 +144,8 @@ def test_what_held_jobs_is_summed_up_from_samples() -> None:
     )
     held = {each.kind: (each.text, each.seconds, each.jobs) for each in summary.held}
     assert held == {
-        "slot": ("waits for a free slot", 8.0, 7),
-        "release": ("waits for the primer of its group to answer", 3.0, 5),
+        "slot": ("wait for a free slot", 8.0, 7),
+        "release": ("wait for the primers of their groups to answer", 3.0, 5),
     }
     assert summary.log.sampled
 
@@ -234,3 +238,77 @@ def test_how_much_of_a_log_is_read_is_told(tmp_path: Path) -> None:
     parts: list[float] = []
     assert summarise(path, progress=parts.append).totals.succeeded == 1
     assert parts == [1.0]
+
+
+def test_another_run_that_goes_on_meanwhile_is_left_out_and_told() -> None:
+    other: Any = {"run": "other", "job": "y", "lane": "a"}
+    summary = told(
+        started(),
+        JobSubmitted(time=0.0, name="y", executor="e", **other),
+        JobStarted(time=1.0, attempt=1, waited=1.0, **other),
+        job("x", 1.0, 2.0),
+    )
+    assert (summary.totals.jobs, summary.totals.attempts) == (1, 1)
+    assert summary.notes == ("2 events of another run at the same time are left out",)
+
+
+def test_what_is_said_to_have_started_after_its_end_is_no_attempt() -> None:
+    summary = told(
+        started(),
+        job("x", 1.0, 2.0),
+        JobStarted(time=3.0, run="r", job="x", lane="a", attempt=2, waited=1.0),
+    )
+    assert summary.totals.attempts == 1
+
+
+@pytest.mark.parametrize("time", [inf, -inf, nan, 1e300, -1.0])
+def test_times_that_cannot_be_are_left_out_and_told(time: float) -> None:
+    summary = told(
+        started(),
+        sample(1.0, Waits("slot", None, "", count=1), a=1),
+        sample(time, Waits("slot", None, "", count=1), a=1),
+        sample(3.0),
+        job("x", 1.0, 4.0),
+    )
+    assert [each.seconds for each in summary.held] == [2.0]
+    assert summary.seconds == 4.0
+    assert summary.notes == ("1 event with times that cannot be are left out",)
+
+
+def test_a_reader_of_a_log_is_shown_no_event_that_does_not_count(tmp_path: Path) -> None:
+    events: list[Event] = [started(), sample(inf), *job("x", 1.0, 2.0)]
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b"".join(dump_event(event) for event in events))
+    seen: list[str] = []
+    summarise(path, seen=lambda _, event, __: seen.append(event.type))
+    assert seen == ["run.started", "job.submitted", "job.started", "job.ended"]
+
+
+def test_a_job_is_called_by_its_group_and_an_error_without_the_name_of_the_script() -> None:
+    place = JobPlace(id="j", name="\x1b[2Jx", lane="a", group="g")
+    assert place.called == r"g/\x1b[2Jx"
+    assert JobPlace(id="j", name="g/x", lane="a", group="g").called == "g/x"
+    error = ErrorSummary(type="__main__.Busy", failed=3, examples=(place,))
+    assert (error.called, error.befell) == ("Busy", r"g/\x1b[2Jx and 2 more")
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0])
+def test_lanes_without_a_weight_have_no_due(weight: float, tmp_path: Path) -> None:
+    lanes = {name: LaneLoad(2, 1, 3, weight, 0.5) for name in ("a", "b")}
+    samples = [
+        QueueSampled(time=time, run="r", slots_used=2, waiting=4, lanes=lanes, waits=())
+        for time in (1.0, 3.0)
+    ]
+    events: list[Event] = [
+        RunStarted(seq=1, time=0.0, run="r", slots=2, lanes={"a": weight, "b": weight}),
+        samples[0],
+        *job("x", 1.0, 2.0, cost=1.0),
+        *job("y", 1.0, 2.0, lane="b", cost=1.0),
+        samples[1],
+    ]
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b"".join(dump_event(event) for event in events))
+    sketch = Sketch()
+    summary = summarise(path, seen=sketch.look)
+    assert [lane.due_while_waiting for lane in summary.lanes.values()] == [None, None]
+    assert "Lanes" in render_page(summary, sketch)
