@@ -97,7 +97,6 @@ def _tell(line: str) -> None:
 
 if __name__ == "__main__":
     try:
-        code = main()
+        sys.exit(main())
     except KeyboardInterrupt:  # as it was being installed or started
-        code = 130
-    sys.exit(code)
+        sys.exit(130)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import urlencode
 
 from ._backend import Backend
@@ -30,7 +30,9 @@ class MLflow(Backend):
     made.
     """
 
-    environment = Environment(name="mlflow-3.17.2", requires=("mlflow==3.17.2",), megabytes=900)
+    environment: ClassVar[Environment] = Environment(
+        name="mlflow-3.17.2", requires=("mlflow==3.17.2",), megabytes=900
+    )
     _health = "/health"
 
     def __init__(

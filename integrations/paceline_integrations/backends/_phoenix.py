@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import quote, urlencode
 
 from . import _phoenix_server
@@ -30,7 +30,9 @@ class Phoenix(Backend):
     (`resource` has it); without one, in "default".
     """
 
-    environment = Environment(name="phoenix-20.26.1", requires=("arize-phoenix==20.26.1",), megabytes=900)
+    environment: ClassVar[Environment] = Environment(
+        name="phoenix-20.26.1", requires=("arize-phoenix==20.26.1",), megabytes=900
+    )
     _health = "/healthz"
 
     def __init__(

@@ -21,7 +21,7 @@ STATUSES: Final[tuple[Status, ...]] = (
 )
 
 
-class Counts:
+class Counts:  # noqa: PLW1641 - it changes, so it has no hash
     """How many jobs are in each status; exact, also for jobs whose details are gone."""
 
     __slots__ = ("by",)
@@ -84,8 +84,6 @@ class Counts:
 
     def __eq__(self, other: object) -> bool:
         return self.by == other.by if isinstance(other, Counts) else NotImplemented
-
-    __hash__ = None  # type: ignore[assignment]  # it changes
 
     def __repr__(self) -> str:
         told = ", ".join(f"{status}={count}" for status, count in self.by.items() if count)

@@ -10,6 +10,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import Event, Key, Resize
+from textual.geometry import Size
 from textual.widget import Widget
 
 from paceline import PacelineError
@@ -60,8 +61,8 @@ class ScreenApp(App[Left]):
     """Shows a source, until the person leaves it. `controls`: what may be done to the run, if anything."""
 
     CSS: ClassVar[str] = CSS
-    TITLE = "paceline"
-    ENABLE_COMMAND_PALETTE = False
+    TITLE: str | None = "paceline"
+    ENABLE_COMMAND_PALETTE: ClassVar[bool] = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", show=False),
         Binding("f", "failed", show=False),
@@ -122,7 +123,7 @@ class ScreenApp(App[Left]):
         """Begin to look at what happens."""
         self.register_theme(THEME)
         self.theme = "paceline"
-        self._arrange()
+        self._arrange(self.size)
         self.query_one("#jobs").focus()
         if self._ticks:
             self.set_interval(_EVERY, self.tick)
@@ -132,8 +133,7 @@ class ScreenApp(App[Left]):
 
     def on_resize(self, event: Resize) -> None:
         """Show as many parts as there is room for."""
-        self._wide = event.size.width >= _WIDE[0] and event.size.height >= _WIDE[1]
-        self._arrange()
+        self._arrange(event.size)
 
     def close(self) -> None:
         """End it from outside, also before it is there."""
@@ -199,13 +199,12 @@ class ScreenApp(App[Left]):
             parts.note = " · ".join(each for each in (shown.heading, shown.note) if each and each != "Jobs")
         parts.refresh()
 
-    def _arrange(self) -> None:
-        """Show all parts, or the chosen one."""
+    def _arrange(self, size: Size | None = None) -> None:
+        """Show all parts, or the chosen one; `size`: the terminal has another one now."""
         if not self.query("#keys"):
             return
-        self.screen.set_class(self._wide, "wide")
-        self.screen.set_class(self.size.width >= _WIDER, "wider")
-        self.screen.set_class(self.size.height < _LOW, "low")
+        if size is not None:
+            self._resize(size)
         for name in _PARTS:
             self.query_one(f"#{name}").display = self._wide or name == self._part
         self.query_one("#side").display = self._wide or self._part != "jobs"
@@ -219,6 +218,13 @@ class ScreenApp(App[Left]):
         )
         parts.refresh()
         bottom.refresh()
+
+    def _resize(self, size: Size) -> None:
+        self._wide = size.width >= _WIDE[0] and size.height >= _WIDE[1]
+        below = self.screen_stack[0]  # a dialog may be open above it
+        below.set_class(self._wide, "wide")
+        below.set_class(size.width >= _WIDER, "wider")
+        below.set_class(size.height < _LOW, "low")
 
     def action_part(self, name: str) -> None:
         """Show a part, and give it the keys."""
@@ -293,6 +299,10 @@ class ScreenApp(App[Left]):
         """The filter stays as it is, and the keys are the tree's again."""
         self.query_one(Keys).display = True
         self.query_one(JobTree).focus()
+
+    def on_filter_passed(self, event: Filter.Passed) -> None:
+        """A key that is not the filter's: it is pressed anew."""
+        self.post_message(Key(event.key.key, event.key.character))
 
     def action_failed(self) -> None:
         """Show failed jobs only, or all again."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from textual.app import App
 from textual.events import Key
 from textual.message import Message
 from textual.widgets import Input
@@ -22,6 +21,13 @@ class Filter(Input):
 
     class Done(Message):
         """Nothing more is typed."""
+
+    class Passed(Message):
+        """A key came after the last one of the filter, and before the focus had gone back."""
+
+        def __init__(self, key: Key) -> None:
+            super().__init__()
+            self.key: Key = key
 
     def __init__(self, part: str) -> None:
         super().__init__(id=part, placeholder="words in name, lane, group, key or status", compact=True)
@@ -56,8 +62,7 @@ class Filter(Input):
         """Enter and Escape are taken here: as keys of the screen they would come after what is typed next."""
         given_up = not self.has_class("asked")
         if given_up:  # the keys are the jobs' again, as soon as these have the focus
-            app: App[object] = self.app
-            app.post_message(Key(event.key, event.character))
+            self.post_message(self.Passed(event))
         if given_up or self.take(event):
             event.stop()
             event.prevent_default()

@@ -56,7 +56,7 @@ class Reasons(Lines):
     def _ended_badly(self) -> list[_Told]:
         """What went wrong, by its most frequent cause; looked for again only if more of it has."""
         state = self._picture.state
-        stamp = (id(state), state.counts.failed, state.counts.cancelled, state.counts.skipped)
+        stamp = (state, state.earlier_runs, *(state.counts.by[status] for status in _BADLY))
         if stamp != self._stamp:
             self._stamp = stamp
             self._badly = [_cause(state, status) for status in _BADLY if state.counts.by[status]]

@@ -73,6 +73,11 @@ def test_a_run_whose_beginning_is_missing_is_shown_once_the_one_before_has_ended
     story.run = "run-1"
     story.submit("late")
     assert (story.state.run.id, story.state.foreign, list(story.state.jobs)) == ("run-2", 1, ["b"])
+    story.run = "run-2"
+    story.tell(RunEnded(outcome="completed", counts={}))
+    story.run = "run-1"
+    story.submit("later")
+    assert (story.state.run.id, story.state.foreign, list(story.state.jobs)) == ("run-2", 2, ["b"])
 
 
 def test_a_run_that_is_taken_up_again_in_the_same_log_is_shown_anew() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import random
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from paceline import (
     Engine,
     From,
     GroupPolicy,
+    Handle,
     Job,
     JobContext,
     JsonlSink,
@@ -197,12 +199,8 @@ RUNS: list[tuple[Scenario, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("scenario", "options"), RUNS)
-def test_what_events_tell_is_what_the_engine_says_at_each_moment(
-    tmp_path: Path, scenario: Scenario, options: dict[str, Any]
-) -> None:
-    path = tmp_path / "events.jsonl"
-    looks = record(path, scenario, **options)
+def compare(path: Path, looks: list[Snapshot]) -> Iterator[tuple[Snapshot, RunState]]:
+    """Read the log up to each look, and compare."""
     events = LogReader(path).read()
     state = RunState()
     offset = events[0].time - looks[0].time
@@ -212,18 +210,27 @@ def test_what_events_tell_is_what_the_engine_says_at_each_moment(
             state.apply(events[at])
             at += 1
         assert all_counts(state) == dict(look.counts), look.time
-        open_groups = {name for name, group in state.groups.items() if group.ended is None}
-        assert open_groups == set(look.groups), look.time
+        assert {each.name for each in state.groups.values() if each.ended is None} == set(look.groups)
         questions = {job: [each.id for each in asked] for job, asked in look.questions.items()}
-        asked = {name: [each.id for each in job.questions] for name, job in state.asking.items()}
-        assert asked == questions, look.time
+        assert {name: [each.id for each in job.questions] for name, job in state.asking.items()} == questions
+        yield look, state
+    state.apply_all(events[at:])
+    last = events[-1]
+    assert last.type == "run.ended"
+    assert all_counts(state).items() >= last.counts.items()
+    assert state.whole
+
+
+@pytest.mark.parametrize(("scenario", "options"), RUNS)
+def test_what_events_tell_is_what_the_engine_says_at_each_moment(
+    tmp_path: Path, scenario: Scenario, options: dict[str, Any]
+) -> None:
+    path = tmp_path / "events.jsonl"
+    for look, state in compare(path, record(path, scenario, **options)):
         for job in state.jobs.values():
             reason, why = look.waiting.get(job.id), state.why(job)
             if reason is not None and why.kind != reason.kind:
                 assert {why.kind, reason.kind} <= UNSURE, (look.time, job.name, why, reason)
-    state.apply_all(events[at:])
-    assert all_counts(state).items() >= events[-1].counts.items()  # type: ignore[union-attr]
-    assert state.whole
 
 
 def test_a_body_whose_job_asks_rests_and_says_so(tmp_path: Path) -> None:
@@ -291,3 +298,53 @@ def test_a_log_that_is_replaced_while_it_is_read_in_small_pieces_loses_nothing(t
         found += reader.read(500)
     assert [event.seq for event in found] == list(range(1, len(found) + 1))
     assert (len(found), reader.damaged) == (whole.count(b"\n"), 0)
+
+
+class Whatever:
+    """Jobs, groups, graphs and flows, submitted, answered and cancelled in an order that the seed decides."""
+
+    def __init__(self, seed: int) -> None:
+        self._chance: random.Random = random.Random(seed)
+        self._jobs: list[Handle] = []
+
+    async def __call__(self, engine: Engine, look: Look) -> None:
+        """Do forty things."""
+        for _ in range(40):
+            steps = [self._submit, self._submit, self._submit_group, self._start, answer_all, self._cancel]
+            await self._chance.choice(steps)(engine)
+            await look(self._chance.choice([0.11, 0.3, 0.9]))
+        for each in self._jobs:
+            each.cancel("enough")
+        await look(3.0)
+
+    def _payload(self) -> str:
+        return self._chance.choice(["x", "x", "x", "x", "fails", "fails once", "asks", "hangs"])
+
+    async def _submit(self, engine: Engine) -> None:
+        chance = self._chance
+        after = [chance.choice(self._jobs)] if self._jobs and chance.random() < 0.3 else []
+        lock, timeout = chance.choice([None, "user:7"]), chance.choice([None, 0.5])
+        job = await engine.submit(self._payload(), lane="fast", after=after, lock=lock, timeout=timeout)
+        self._jobs.append(job)
+
+    async def _submit_group(self, engine: Engine) -> None:
+        chance = self._chance
+        policy = GroupPolicy(settle=chance.choice([0.0, 0.7]), in_flight=chance.choice([None, 1, "auto"]))
+        name = f"group-{len(self._jobs)}"
+        followers = [self._payload() for _ in range(chance.randrange(5))]
+        group = await engine.submit_group(name, primer=self._payload(), followers=followers, policy=policy)
+        self._jobs += [each for each in (group.primer, *group.followers) if each is not None]
+
+    async def _start(self, engine: Engine) -> None:
+        await (total if self._chance.random() < 0.5 else outer).start(engine=engine)
+
+    async def _cancel(self, engine: Engine) -> None:
+        for each in self._jobs[-1:]:
+            each.cancel("enough")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_whatever_happens_in_a_run_its_events_tell_how_it_stands(tmp_path: Path, seed: int) -> None:
+    path = tmp_path / "events.jsonl"
+    looks = record(path, Whatever(seed), slots=1 + seed % 3, lanes=[Lane("fast", max_running=2)])
+    assert len([look for look, _ in compare(path, looks)]) == 41

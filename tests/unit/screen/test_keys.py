@@ -321,6 +321,35 @@ async def test_all_parts_are_shown_where_there_is_room(contracts: Path) -> None:
         assert len([pane for pane in app.query(Pane) if pane.display and pane.size.height]) == 4
 
 
+@pytest.mark.parametrize("key", ["question_mark", "a", "c"])
+async def test_a_terminal_of_another_size_is_filled_though_a_dialog_is_open(
+    contracts: Path, key: str
+) -> None:
+    async with screen_of(contracts, STUCK, Notes()).run_test(size=(200, 50)) as pilot:
+        app = await begin(pilot, "down", "down", "down", key)
+        for size in ((20, 5), (4, 2), (80, 24)):
+            await pilot.resize_terminal(*size)
+            await draw(pilot)
+        await pilot.press("escape")
+        await draw(pilot)
+        below = app.screen_stack[0]
+        assert not below.classes & {"wide", "wider", "low"}
+        assert app.query_one("#jobs", Pane).size.height == 16
+
+
+async def test_a_job_may_be_gone_while_its_dialog_is_open(contracts: Path) -> None:
+    notes = Notes()
+    async with screen_of(contracts, STUCK, notes).run_test(size=(80, 24)) as pilot:
+        app = await begin(pilot, "down", "down", "down", "c")
+        assert isinstance(app.source, Replay)
+        app.source.jump(-STUCK)
+        await draw(pilot)
+        notes.refuse = UnknownName("unfinished job", "x", ())
+        await pilot.press("y")
+        await pilot.pause()
+        assert "there is no unfinished job" in told(app)[0]
+
+
 async def test_the_timeline_is_zoomed(contracts: Path) -> None:
     async with screen_of(contracts, STUCK).run_test(size=(80, 24)) as pilot:
         app = await begin(pilot, "3", "right_square_bracket")

@@ -27,7 +27,14 @@ from paceline.events import (
     dump_event,
 )
 from paceline_integrations.page import Sketch, render_page
-from paceline_integrations.summary import ErrorSummary, JobPlace, RunSummary, SummaryTally, summarise
+from paceline_integrations.summary import (
+    ErrorSummary,
+    JobPlace,
+    RunSummary,
+    StuckSummary,
+    SummaryTally,
+    summarise,
+)
 
 
 def started(time: float = 0.0, **more: Any) -> RunStarted:
@@ -312,3 +319,13 @@ def test_lanes_without_a_weight_have_no_due(weight: float, tmp_path: Path) -> No
     summary = summarise(path, seen=sketch.look)
     assert [lane.due_while_waiting for lane in summary.lanes.values()] == [None, None]
     assert "Lanes" in render_page(summary, sketch)
+
+
+def test_of_very_many_that_wait_it_is_said_that_not_all_were_looked_at() -> None:
+    tally = SummaryTally()
+    tally.apply(RunStarted(time=1.0, run="r", slots=2, lanes={}))
+    for number in range(1_500):
+        tally.apply(JobSubmitted(time=1.0, run="r", job=f"j{number}", name="j", executor="x", lane="default"))
+    (stuck,) = tally.summary().stuck
+    assert (stuck.jobs, stuck.at_least, stuck.many) == (1_000, True, "1,000 or more jobs")
+    assert StuckSummary(kind="slot", text="", jobs=1).many == "1 job"
