@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from math import inf
-from time import monotonic
 from typing import Any, ClassVar, Final, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.events import Key
+from textual.events import Key, Mount
 from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
@@ -54,14 +53,11 @@ class Dialog(ModalScreen[Answered]):
     def __init__(self) -> None:
         super().__init__()
         self.since: float = inf
-        """When it was first seen, as `Key.time` counts."""
+        """From when on it is there, as `Key.time` counts."""
 
-    def on_screen_resume(self) -> None:
-        """It is there: once it is drawn too, it can be read."""
-        self.call_after_refresh(self._seen)
-
-    def _seen(self) -> None:
-        self.since = min(self.since, monotonic())
+    def on_mount(self, event: Mount) -> None:
+        """It is there, and drawn at once."""
+        self.since = event.time
 
 
 class HelpDialog(Dialog[None]):
@@ -178,8 +174,9 @@ class AnswerDialog(Dialog[None]):
             yield Answer(id="answer")
             yield Static("", id="wrong", classes="wrong", markup=False)
 
-    def on_mount(self) -> None:
+    def on_mount(self, event: Mount) -> None:
         """The first question."""
+        del event  # textual gives it to that of `Dialog` too
         self._show()
 
     def _show(self) -> None:

@@ -97,6 +97,8 @@ def _state(picture: Picture) -> tuple[str, Style]:
     if source.paused:
         return " ‖ PAUSED ", KEY + WARN
     if state.run.outcome is not None:
+        if state.run.outcome == "completed" and state.counts.failed:
+            return " ✘ ENDED ", KEY + ALERT
         word, style = _STATES.get(state.run.outcome, (f" {state.run.outcome} ", PLAIN))
         return word, KEY + style
     if isinstance(source, Replay) and not source.still:
@@ -184,8 +186,12 @@ def _progress(counts: Counts, width: int) -> Line:
         (counts.suspended, "?", INKS["suspended"]),
         (counts.running, "╸", ACCENT),
     )
+    seen = 0
     for number, sign, style in parts:
+        seen += number
         columns = min(left, max(1, int(number / total * room))) if number else 0
+        if number and seen == total:
+            columns = left  # nothing is to come: what was rounded away is not to look like it
         line.add(sign * columns, style)
         left -= columns
     return line.add("─" * left, QUIET).add(told, DIM)

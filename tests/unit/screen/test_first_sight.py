@@ -109,6 +109,8 @@ async def test_what_went_wrong_stands_at_the_top_and_on_its_group(runs: Runs) ->
     async with seen(runs["broken"], 60.0) as (_, lines, _):
         assert lines[4] == "▌ 2 jobs failed: ConnectionError: the provider closed the connection"
         assert lines[5].startswith("▌ 2 jobs skipped because of ")
+        assert lines[0].startswith("✘ ENDED")
+        assert "─" not in lines[3]
         for name in ("acme", "globex"):
             assert "ConnectionError: the provider" in next(line for line in lines[7:] if name in line)
 
