@@ -1,4 +1,4 @@
-"""The command line: `paceline run`, `plan`, `graph`, `demo`, `compare` and `simulate`."""
+"""The command line: `paceline run`, `follow`, `replay`, `show`, `plan`, `graph`, `demo`, `compare`, `simulate`."""
 
 from ._app import main as main
 

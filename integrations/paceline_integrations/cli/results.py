@@ -177,7 +177,6 @@ def write(file: FileIO, path: Path, line: bytes) -> None:
 
 def unwritable(path: Path, error: OSError, code: int = 2) -> CommandError:
     """Say of a file why nothing can be written to it."""
-    why = (
-        f"the folder {path.parent} does not exist" if isinstance(error, FileNotFoundError) else error.strerror
-    )
+    gone = isinstance(error, FileNotFoundError) and not path.parent.is_dir()
+    why = f"the folder {path.parent} does not exist" if gone else error.strerror
     return CommandError(f"{path}: cannot be written: {why}", code=code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing, contextmanager, redirect_stdout
@@ -179,9 +180,17 @@ def _print_to(stream: TextIO) -> Callable[[str], object]:
 
 def _print_above(screen: Console) -> Callable[[str], object]:
     def write(line: str) -> None:
-        screen.out(line, end="", highlight=False)
+        screen.out(_UNSAFE.sub(_escaped, line), end="", highlight=False)
 
     return write
+
+
+_UNSAFE = re.compile("[\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+"""What would steer a terminal, or be seen by nobody, and is no more than a character to JSON."""
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"  # the same string to whoever reads the JSON
 
 
 def _person() -> Person | None:
