@@ -1,4 +1,4 @@
-"""The command line: `paceline run`, `follow`, `replay`, `show`, `plan`, `graph`, `demo`, `compare`, `simulate`."""
+"""The command line: `paceline run`, `follow`, `show`, `plan`, `demo` and the others."""
 
 from ._app import main as main
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import os
 import signal
 import sys
-from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, suppress
 from functools import partial
@@ -16,7 +14,6 @@ from rich.console import Console
 
 from paceline import Engine
 from paceline_integrations.screen import EngineControls, Screen
-from paceline_integrations.visible import visible
 
 from .asked import Asked
 from .asking import Person
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AtScreen", "LaterPerson"]
 
-_MOST_KEPT: Final = 1_000
 _RESTORE: Final = b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[<u\x1b[?25h\x1b[?1049l"
 """Mouse, paste and keys as they were, the cursor shown, and the first page of the terminal again."""
 
@@ -87,7 +83,6 @@ class AtScreen:
         self.person: LaterPerson = person
         self._after: Callable[[WatchedRun], AbstractContextManager[object]] = after
         self._rest: ExitStack = ExitStack()
-        self._kept: _Kept = _Kept()
 
     @property
     def watched_run(self) -> Callable[..., WatchedRun]:
@@ -100,11 +95,8 @@ class AtScreen:
         """Show the screen until it is left. Ctrl-C there is Ctrl-C."""
         terminal = _Terminal()
         controls = _Controls(engine, self.screen, run)
-        try:
-            with undone_in_any_case(terminal.restore):
-                left = await self.screen.run(controls, shown=lambda: self._shown(terminal))
-        finally:
-            self._kept.print()
+        with undone_in_any_case(terminal.restore):
+            left = await self.screen.run(controls, shown=terminal.keep_interrupts)
         if left == "interrupted":
             signal.raise_signal(signal.SIGINT)
             return
@@ -114,16 +106,11 @@ class AtScreen:
 
     def all_done(self, *, done: bool) -> None:
         """Say on the screen whether there is nothing left to do."""
-        self.screen.tell("all done: q leaves, r tries again what failed" if done else "")
+        self.screen.all_done(done=done)
 
     def close(self) -> None:
         """End what shows the rest of the run."""
         self._rest.close()
-
-    def _shown(self, terminal: _Terminal) -> None:
-        terminal.keep_interrupts()
-        # The screen is on standard error: what is printed meanwhile is told when it is left.
-        sys.stdout = sys.stderr = self._kept
 
 
 class _Terminal:
@@ -158,26 +145,3 @@ class _Terminal:
                     return
                 termios.tcsetattr(self._input, termios.TCSANOW, self._before)
                 os.write(2, _RESTORE)
-
-
-class _Kept(io.TextIOBase):
-    """Keeps what is printed, the last lines of it, until it can be told."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._lines: deque[str] = deque(maxlen=_MOST_KEPT)
-        self._begun: str = ""
-
-    def write(self, text: str, /) -> int:
-        """Keep a text."""
-        *lines, self._begun = (self._begun + text).split("\n")
-        self._lines.extend(lines)
-        return len(text)
-
-    def print(self) -> None:
-        """Print what was kept, to standard error."""
-        lines = [*self._lines, *([self._begun] if self._begun else [])]
-        self._lines.clear()
-        self._begun = ""
-        for line in lines:
-            print(visible(line, lines=True), file=sys.stderr)

@@ -11,7 +11,14 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar
 
-__all__ = ["GRACE", "INTERRUPTED", "leave_interrupted", "run_until_interrupted", "undone_in_any_case"]
+__all__ = [
+    "GRACE",
+    "INTERRUPTED",
+    "held_by",
+    "leave_interrupted",
+    "run_until_interrupted",
+    "undone_in_any_case",
+]
 
 INTERRUPTED = 130
 GRACE = 5.0
@@ -21,7 +28,7 @@ _HURRY = 0.5
 """Seconds to the end from the second Ctrl-C, or once all has been told."""
 _PATIENCE = 0.2
 """Seconds in which tasks that jobs left behind may end."""
-_HELD = b"paceline: interrupted; a job held on to the process. Results so far are kept, as they came.\n"
+_HELD = "paceline: interrupted; {} held on to the process. Results so far are kept, as they came.\n"
 
 T = TypeVar("T")
 
@@ -37,6 +44,7 @@ class _Clock:
     def __init__(self) -> None:
         self._hurry = threading.Event()
         self.told = False
+        self.holder = "a job"
         self.undo: list[Callable[[], object]] = []
 
     def start(self) -> None:
@@ -52,7 +60,8 @@ class _Clock:
             undo()
         if not self.told:
             # A live screen hides the cursor.
-            os.write(2, b"\x1b[?25h\n" + _HELD if os.isatty(2) else _HELD)
+            held = _HELD.format(self.holder).encode()
+            os.write(2, b"\x1b[?25h\n" + held if os.isatty(2) else held)
         os._exit(INTERRUPTED)
 
 
@@ -117,6 +126,16 @@ def undone_in_any_case(undo: Callable[[], object]) -> Generator[None]:
     finally:
         undo()
         _CLOCK.undo.remove(undo)
+
+
+@contextmanager
+def held_by(what: str) -> Generator[None]:
+    """In the block it is this, and no job, that holds on to a process which is ended before its time."""
+    before, _CLOCK.holder = _CLOCK.holder, what
+    try:
+        yield
+    finally:
+        _CLOCK.holder = before
 
 
 def leave_interrupted() -> None:

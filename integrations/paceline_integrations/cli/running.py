@@ -89,7 +89,7 @@ def run_file(path: Path, flags: dict[str, Any]) -> int:
         results = Results(_writer(settings, groups, stack, screen, stdout))
         person = _person() if at_screen is None else at_screen.person
         desk = Desk(answers=answers, person=person, file=_questions(settings, stack))
-        tracing = Tracing()
+        tracing = Tracing(settings.executor.partition(":")[0])
         middleware = [*tracing.middleware, desk.askers]
         watching = [] if at_screen is None else [at_screen.screen.sink]
         engine = _engine(settings, terms, groups, {name: executor}, middleware, watching)

@@ -43,7 +43,7 @@ def print_run(console: Console, summary: RunSummary) -> None:
         ("Open questions", questions_table(summary)),
         ("What waits, and why", waits_table(summary)),
         ("Why jobs waited", held_table(summary)),
-        ("Longest waits, and what held the job last", waited_table(summary)),
+        ("Longest waits, and what held the job the longest", waited_table(summary)),
         ("Slowest jobs", slowest_table(summary)),
         ("Lanes", lanes_table(summary.lanes) if len(summary.lanes) > 1 else None),
     ):
@@ -65,6 +65,8 @@ def _headline(summary: RunSummary) -> Text:
     else:
         text.append(f" {summary.state}", _STATES[summary.state])
     text.append(f" · {duration(summary.seconds)}", "not bold")
+    if summary.kept_open:
+        text.append(f", then open for {duration(summary.kept_open)} with nothing to do", "not bold dim")
     if summary.slots is not None:
         text.append(f" · {count(summary.slots, 'slot')}", "not bold dim")
     if summary.started is not None:

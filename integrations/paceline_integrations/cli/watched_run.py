@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from paceline import Group, JobResult, Snapshot
+from paceline_integrations.runstate import RETRY_OF
 
 from .groups_file import GroupLine
 from .parts import Room, place_of
@@ -57,8 +58,9 @@ class WatchedRun(GroupsRun):
         result = again.result
         self._tries += 1
         name = f"{result.group} (tried again {self._tries})"
+        metadata = {**result.metadata, RETRY_OF: job_id}
         async with self._engine.open_group(
-            name, lane=result.lane, policy=self._policy, metadata=result.metadata
+            name, lane=result.lane, policy=self._policy, metadata=metadata
         ) as group:
             self._open[name] = group
             self._work[name] = _Work([again.payload], again)

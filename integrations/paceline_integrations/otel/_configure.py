@@ -33,7 +33,8 @@ def configure(*, service_name: str = "paceline", timeout: float = 5.0) -> Teleme
     - `OTEL_EXPORTER_OTLP_HEADERS`: `name=value`, separated by commas; a backend's key goes here.
     - `OTEL_EXPORTER_OTLP_PROTOCOL`: `http/protobuf` (if unset), or `grpc` where its exporter is installed.
     - `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER`: `otlp` (if unset), `console` (on standard error),
-      `none`, or another that is installed; several with commas.
+      `none`, or another that is installed; several with commas. Where one of the two is sent elsewhere than
+      by `otlp`, and no endpoint is named, the other kind is not sent.
     - `OTEL_SERVICE_NAME` (`service_name` if unset), `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_SDK_DISABLED=true`.
     - What the SDK reads by itself: samplers (`OTEL_TRACES_SAMPLER`), span limits, timeouts, intervals. Only
       `OTEL_BSP_MAX_QUEUE_SIZE` has a larger default, 16,384 spans: jobs may be short and many.

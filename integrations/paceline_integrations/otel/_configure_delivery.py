@@ -11,6 +11,8 @@ from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult,
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
+from ._configure_reasons import in_plain_words
+
 __all__ = ["CountingProcessor", "LastWords", "WatchedMetrics", "WatchedSpans", "hush_sdk"]
 
 _log = logging.getLogger("paceline.otel")
@@ -26,12 +28,16 @@ _SDK: Final = (
 class LastWords(logging.Filter):
     """Lets a logger say the same thing once in a minute, and remembers why things do not arrive.
 
-    While a backend is down each batch fails, in the same words, several times a second.
+    While a backend is down each batch fails, in the same words, several times a second. Those of an exporter
+    (to `target`) become plain ones where their meaning is known.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, target: str | None = None) -> None:
         super().__init__()
+        self.closing: bool = False
+        """It is the end, at which all that did not arrive is told together."""
         self._clock = clock
+        self._target = target
         self._said: dict[str, float] = {}
         self._cause: str | None = None
         self._error: str | None = None
@@ -43,15 +49,32 @@ class LastWords(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Say whether this is to be logged."""
-        if record.levelno >= logging.ERROR:
-            self._error = record.getMessage()
-        elif record.levelno >= logging.WARNING:
-            self._cause = record.getMessage()
+        if self._target is not None and not self._heard(record, self._target):
+            return False
         now, said = self._clock(), self._said.get(str(record.msg))
         if said is not None and now - said < _QUIET:
             return False
         self._said[str(record.msg)] = now
         return True
+
+    def _heard(self, record: logging.LogRecord, target: str) -> bool:
+        """Keep what an exporter says, in plain words; false if it adds nothing to what is told anyway."""
+        text = record.getMessage()
+        if record.levelno < logging.WARNING:
+            return True
+        if "shutdown" in text.lower() and "batch code" not in text:
+            self._error = text  # it stopped trying, of which it has told the cause
+            news = self._cause is None
+        else:
+            news = True
+            plain = in_plain_words(text, target)
+            self._cause = plain or text
+            if plain is not None:
+                record.msg, record.args = f"nothing reaches {target} for now: {plain}", ()
+        if self.closing:
+            record.levelno, record.levelname = logging.INFO, "INFO"
+            return logging.getLogger(record.name).isEnabledFor(logging.INFO)
+        return news
 
     def listen_to(self, exporter: object) -> LastWords:
         """Stand at the loggers of the modules in which this exporter is written."""
@@ -76,8 +99,12 @@ class _Watched:
         self.target: str = target
         self.closed: bool = False
         """Nothing more is tried: the time for it is over."""
-        self._words = LastWords().listen_to(exporter)
+        self._words = LastWords(target=target).listen_to(exporter)
         self._raised: str | None = None
+
+    def end(self) -> None:
+        """What does not arrive from now on is told at the end."""
+        self._words.closing = True
 
     @property
     def reason(self) -> str | None:

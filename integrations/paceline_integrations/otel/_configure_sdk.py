@@ -99,6 +99,7 @@ class _Spans:
         self._processor = processor
 
     def close(self) -> None:
+        self._processor.exporter.watch.end()
         self._processor.shutdown()  # type: ignore[no-untyped-call]  # the SDK's
 
     def give_up(self) -> None:
@@ -116,6 +117,8 @@ class _Metrics:
         self._exporters = exporters
 
     def close(self) -> None:
+        for each in self._exporters:
+            each.watch.end()
         self._provider.shutdown()
 
     def give_up(self) -> None:
@@ -140,7 +143,8 @@ def _exporter_names(signal: Signal) -> list[str]:
         found = [each.strip() for each in names.split(",") if each.strip()]
         return [each for each in found if each.lower() != "none"]
     other = "METRICS" if signal == "traces" else "TRACES"
-    only_other = _variable(f"OTEL_EXPORTER_OTLP_{other}_ENDPOINT") and not (
+    elsewhere = _variable(f"OTEL_{other}_EXPORTER").lower() not in {"", "otlp", "none"}
+    only_other = (elsewhere or _variable(f"OTEL_EXPORTER_OTLP_{other}_ENDPOINT")) and not (
         _variable(_ENDPOINT) or _variable(f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT")
     )
     return [] if only_other else ["otlp"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import traceback
 from collections.abc import Callable
 from typing import Any, final
 
@@ -71,14 +72,22 @@ class Content:
                 return plain
             redacted = self._redact(plain)
             return _WITHHELD if redacted is None else _plain(redacted)
-        except Exception:  # noqa: BLE001 - logged; foreign code, and content that it was to make safe
-            if not self._said:
-                self._said = True
-                _log.exception(
-                    "redact, or reading a value for it, failed: the value is left out of its span, as each "
-                    "other one will be for which it fails; this is said once"
-                )
+        except Exception as error:  # noqa: BLE001 - logged; foreign code, and content that it was to make safe
+            self._say(error)
             return _WITHHELD
+
+    def _say(self, error: Exception) -> None:
+        """Log what failed, once: without message and traceback, for these quote what was to be made safe."""
+        if self._said:
+            return
+        self._said = True
+        _log.error(
+            "redact, or reading a value for it, failed (%s in %s): the value is left out of its span, and "
+            "so is each other one for which it fails; this is said once, and not in the error's own words: "
+            "they may quote the value",
+            type(error).__name__,
+            traceback.extract_tb(error.__traceback__)[-1].name,
+        )
 
 
 def _plain(value: object) -> object:

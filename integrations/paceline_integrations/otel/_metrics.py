@@ -28,7 +28,7 @@ _BODIES: Final = frozenset({"graph", "flow", "map"})
 class _Job:
     """What has to be known of a job until it ends."""
 
-    __slots__ = ("asked", "body", "counted", "seen", "started", "state", "where")
+    __slots__ = ("asked", "body", "counted", "replied", "rested", "seen", "started", "state", "where")
 
     def __init__(self, where: Where, *, seen: bool, body: bool = False) -> None:
         self.where: Where = where
@@ -39,6 +39,9 @@ class _Job:
         self.started: float = 0.0
         self.asked: int = 0
         """Questions that have no answer yet."""
+        self.rested: bool = False
+        """Its last attempt was suspended; `replied`: when the last of its questions was answered."""
+        self.replied: float | None = None
         self.counted: list[int] | None = None
         """Tokens that are counted already, where another attempt followed."""
 
@@ -50,7 +53,9 @@ class MetricsSink:
 
     - `paceline.queue.depth` ({job}, goes up and down): accepted jobs that wait to run: for a slot, for other
       jobs, at a limit, or between two attempts. One that waits for an answer is not counted.
-    - `paceline.job.wait.duration` (s): from submission, or the end of the attempt before, to each attempt.
+    - `paceline.job.wait.duration` (s): to each attempt, from submission or the end of the attempt before (the
+      delay of a retry is a wait, too); of a job that asked, from the last answer: the time that a person
+      takes is no wait for the queue. Of one that rested without a question there is no such number.
     - `paceline.job.duration` (s): how long each attempt ran, by its outcome: `succeeded`, `failed` (and by
       `error.type`), `cancelled`, `skipped`, `suspended`, `again` (sent back by `RunAgain`).
     - `paceline.job.attempts` ({attempt}): how many attempts ended, by outcome; `paceline.jobs` ({job}): how
@@ -124,7 +129,16 @@ class MetricsSink:
         self._now(job, _RUNS)
         job.started = event.time
         if not job.body:
-            self._instruments.wait.record(event.waited, self._labels.attributes(job.where))
+            self._waited(job, event)
+        job.rested, job.replied = False, None
+
+    def _waited(self, job: _Job, event: ev.JobStarted) -> None:
+        waited = event.waited
+        if job.rested:
+            if job.replied is None:
+                return
+            waited = min(waited, max(0.0, event.time - job.replied))
+        self._instruments.wait.record(waited, self._labels.attributes(job.where))
 
     def _retried(self, event: ev.JobRetried) -> None:
         job = self._job(event.job)
@@ -139,7 +153,7 @@ class MetricsSink:
     def _suspended(self, event: ev.JobSuspended) -> None:
         job = self._job(event.job)
         self._attempt_over(job, event.time - job.started, "suspended", None)
-        job.asked = len(event.questions)
+        job.asked, job.rested = len(event.questions), True
         self._now(job, _RESTS)
 
     def _replied(self, event: ev.JobReplied) -> None:
@@ -147,6 +161,7 @@ class MetricsSink:
         if job is not None and not job.body:
             job.asked -= 1
             if job.asked <= 0 and job.state == _RESTS:
+                job.replied = event.time
                 self._now(job, _WAITS)
 
     def _ended(self, event: ev.JobEnded) -> None:

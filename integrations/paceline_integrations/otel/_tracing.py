@@ -207,11 +207,12 @@ class Tracing:
         self, job: Job, traced: TracedJob, number: int, current: Context, ctx: JobContext | None = None
     ) -> tuple[Attempt, Context]:
         around, remote = traced.place(job, current)
-        attempt = Attempt(number)
+        attempt, before = Attempt(number), traced.attempt
         around = set_value(INSIDE, attempt, around)
         attributes = job_attributes(job)
         attributes[names.ATTEMPT] = number
-        if ctx is not None:
+        if ctx is not None and (before is None or before.outcome != "suspended"):
+            # Else it would hold the time that a person took for the answer, which is no wait for the queue.
             attributes[names.WAITED] = ctx.waited
         kind = SpanKind.CONSUMER if remote else SpanKind.INTERNAL
         links = traced.pointed(job.role)

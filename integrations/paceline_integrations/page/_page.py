@@ -48,13 +48,16 @@ def render_page(summary: RunSummary, sketch: Sketch) -> str:
 
 
 def _middle(summary: RunSummary, sketch: Sketch) -> list[Markup]:
-    seconds = max(summary.as_of - sketch.begun, 0.0)
+    seconds = max(summary.as_of - summary.kept_open - sketch.begun, 0.0)
     found = [_section(title, inside) for title, inside in sections(summary)]
     if sketch.bars.rows:
         found.append(_section("Timeline", timeline(sketch.bars, sketch.queue, seconds), "timeline-section"))
     found += _beside(
         (("Lanes", lanes(summary)), ("Slowest jobs", slowest(summary))),
-        (("Why jobs waited", held(summary)), ("Longest waits, and what held the job last", waited(summary))),
+        (
+            ("Why jobs waited", held(summary)),
+            ("Longest waits, and what held the job the longest", waited(summary)),
+        ),
     )
     if summary.totals.jobs:
         tree = Tree(summary, sketch.state, sketch.begun)

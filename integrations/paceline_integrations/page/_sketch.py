@@ -31,7 +31,8 @@ class Queue:
 
 def outcome_of(job: JobView, attempt: AttemptView) -> str:
     """How an attempt ended, as it is drawn: what failed and was tried again is no failure."""
-    if attempt.outcome == "failed" and (attempt is not job.attempt or job.status == "waiting"):
+    over = attempt is job.attempt and job.status != "waiting" and not job.again
+    if attempt.outcome == "failed" and not over:
         return "again"
     return attempt.outcome or "running"
 

@@ -20,6 +20,8 @@ def header(summary: RunSummary) -> Markup:
     said = f"still running, as of {moment(summary.as_of)}" if running else summary.state
     about = [] if summary.started is None else [f"started {moment(summary.started)}"]
     about.append(f"took {duration(summary.seconds)}" if not running else f"for {duration(summary.seconds)}")
+    if summary.kept_open:
+        about.append(f"then open for {duration(summary.kept_open)} with nothing to do")
     if summary.slots is not None:
         about.append(count(summary.slots, "slot"))
     if summary.groups:

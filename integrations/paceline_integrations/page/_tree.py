@@ -34,7 +34,7 @@ class Tree:
     def __init__(self, summary: RunSummary, state: RunState, begun: float) -> None:
         self._summary: RunSummary = summary
         self._state: RunState = state
-        self._axis: Axis = Axis(begun, state.now)
+        self._axis: Axis = Axis(begun, state.now - summary.kept_open)
         self._left: int = _MOST
         self._all_open: bool = state.counts.total <= _OPEN
 
@@ -47,7 +47,7 @@ class Tree:
         parts += self._more(bodies[_MOST_BELOW:])
         if single:
             parts.append(self._singles(single) if bodies else joined(self._rows(single, 0)))
-        known = sum(not job.is_body for job in self._state.jobs.values())
+        known = sum(not (job.is_body or job.again) for job in self._state.jobs.values())
         gone = self._state.counts.total - known
         if gone > 0:
             said = f"{count(gone, 'earlier job')} that ended well are counted above, and not listed here"
@@ -104,7 +104,7 @@ class Tree:
             group.started,
             group.ended,
         )
-        hidden = group.counts.total - sum(1 for job in jobs if isinstance(job, JobView))
+        hidden = group.counts.total + group.again - sum(1 for job in jobs if isinstance(job, JobView))
         rows = [*self._rows(jobs, depth + 1)] if depth < _DEEPEST else []
         if hidden > 0:
             rows.append(tag("p", f"… and {hidden:,} more, which ended long before", class_="more"))
@@ -125,16 +125,17 @@ class Tree:
         return self._folded(head, rows, trouble=body.status in {"failed", "suspended"})
 
     def _singles(self, jobs: Sequence[JobView]) -> Markup:
+        counted = [job for job in jobs if not job.again]
         head = self._head(
             "",
             "in no group",
-            count(len(jobs), "job"),
-            [(status, sum(job.status == status for job in jobs)) for status in STATES],
+            count(len(counted), "job"),
+            [(status, sum(job.status == status for job in counted)) for status in STATES],
             "",
             None,
             None,
         )
-        trouble = any(job.status in {"failed", "suspended"} for job in jobs)
+        trouble = any(job.status in {"failed", "suspended"} for job in counted)
         return self._folded(head, [*self._rows(jobs, 1)], trouble=trouble)
 
     def _folded(self, head: Markup, rows: Sequence[Markup], *, trouble: bool) -> Markup:
@@ -189,6 +190,7 @@ class Tree:
             yield tag("small", f" {self._state.why(job).text}", class_="note")
         elif job.status != "succeeded" and job.error:
             why = "" if job.status == "failed" else f"{job.status} for "
+            why = f"tried again: {why}" if job.again else why
             yield tag("small", f" {why}{job.error}", class_=f"note {job.status}")
 
 

@@ -2,6 +2,7 @@
 
 from paceline_integrations.visible import plain_text as plain_text
 
+from ._again import RETRY_OF as RETRY_OF
 from ._bars import Bar as Bar
 from ._counts import Counts as Counts, Totals as Totals
 from ._phrases import phrase as phrase
@@ -19,6 +20,7 @@ from ._views import (
 )
 
 __all__ = [
+    "RETRY_OF",
     "AttemptView",
     "Bar",
     "Counts",

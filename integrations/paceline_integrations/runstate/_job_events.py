@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from paceline_integrations.visible import plain_text
 
+from ._again import take_place
 from ._sound import amount, said, short
 from ._views import AttemptView, JobView
 
@@ -42,6 +43,7 @@ def _submitted(book: Book, event: Any) -> None:
         event.time,
     )
     book.add_job(job)
+    take_place(book, job)
     if event.payload is not None:
         job.payload = event.payload
         book.keeping.value(job, event.payload)
@@ -134,6 +136,7 @@ def _replied(book: Book, event: Any) -> None:
     left = tuple([each for each in job.questions if each.id != event.question])
     if job.questions and not left:
         # A flow that asked goes on in its attempt, without another start.
+        job.answered = event.time
         book.move(job, "running" if job.is_body else "waiting")
     job.questions = left
 

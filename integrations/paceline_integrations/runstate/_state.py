@@ -187,14 +187,14 @@ class RunState:
 
 
 def _share_out(lanes: Collection[LaneView], *, going_on: bool) -> None:
-    """Work out what each lane got, and what is its due now."""
+    """Work out what each lane got, and what is its due."""
     served = sum(each.served for each in lanes)
-    weights = sum(each.weight for each in lanes if each.counts.unfinished)
+    weights = sum(each.weight for each in lanes if each.counts.total)
     for each in lanes:
         each.share = each.served / served if served else 0.0
         if going_on and each.sampled is not None:
             each.share = min(1.0, each.sampled)
-        each.due = each.weight / weights if weights and each.counts.unfinished else 0.0
+        each.due = each.weight / weights if weights and each.counts.total else 0.0
     whole = sum(each.share for each in lanes)  # not 1 where some were sampled lately, and others a while ago
     for each in lanes:
         each.share = each.share / whole if whole else 0.0

@@ -38,7 +38,7 @@ class LaneView:
     """A lane: its weight against what it got.
 
     `served` is the cost charged so far, in the engine's unit; `share` its part of what all lanes were served
-    (0 to 1), `due` its part by weight among the lanes that have unfinished jobs now.
+    (0 to 1), `due` its part by weight among the lanes that have or had jobs: both are of the whole run.
     """
 
     name: str
@@ -113,6 +113,10 @@ class JobView:
     payload: Any = None
     output: Any = None
     backoff_until: float | None = None
+    answered: float | None = None
+    """When the last of its questions was answered."""
+    again: str = ""
+    """The job by which a person has tried this one again: it counts in no sum any more, the other does."""
     tail: str = ""
     tail_cut: int = 0
     group_view: GroupView | None = field(default=None, repr=False)
@@ -177,13 +181,20 @@ class GroupView:
     place: int = 0
     rank: int = -1
     stale: bool = False
+    again: int = 0
+    """How many of its jobs a person has tried again: they count elsewhere."""
 
     @property
     def status(self) -> Status:
-        """The status of the whole: that of those most at work (running, suspended, waiting), then its end."""
+        """The status of the whole: that of those most at work (running, suspended, waiting), then its end.
+
+        A group whose every trouble was tried again is no trouble any more.
+        """
+        by = self.counts.by
+        if self.again and self.outcome and not (by["failed"] or by["cancelled"] or by["skipped"]):
+            return "succeeded"
         if self.outcome in {"succeeded", "failed", "cancelled", "skipped"}:
             return self.outcome  # type: ignore[return-value]  # it is one of these
-        by = self.counts.by
         return "running" if by["running"] else "suspended" if by["suspended"] else "waiting"
 
     @property

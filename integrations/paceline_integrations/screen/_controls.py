@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from paceline import Engine, PacelineError, Question
+from paceline_integrations.runstate import RETRY_OF
 
 if TYPE_CHECKING:
     from paceline_integrations.runstate import JobView, RunState
@@ -37,8 +38,9 @@ class EngineControls:
     """Acts on an engine in the same event loop. `state` is the screen's: `screen.state`.
 
     A retried job is submitted anew, as one by itself: same payload, name, lane, executor, priority and
-    metadata. What its caller awaits is still the failed one; `config`, limits of time and the like are not
-    known here, and are the engine's own.
+    metadata, with the old job's id under the key "paceline.retry_of": who reads the events counts the new one
+    in the place of the old one. What its caller awaits is still the failed one; `config`, limits of time and
+    the like are not known here, and are the engine's own.
     """
 
     def __init__(self, engine: Engine, state: RunState) -> None:
@@ -57,8 +59,8 @@ class EngineControls:
         """Submit the work of a failed job again.
 
         Raises:
-            PacelineError: if it did not end without success, is part of a graph, flow or map, or is not known
-                any more; or what `engine.submit` raises.
+            PacelineError: if it did not end without success, was tried again before, is part of a graph, flow
+                or map, or is not known any more; or what `engine.submit` raises.
         """
         job = self._failed(job_id)
         await self._engine.submit(
@@ -67,7 +69,7 @@ class EngineControls:
             lane=job.lane,
             executor=job.executor or None,
             priority=job.priority,
-            metadata=job.metadata,
+            metadata={**job.metadata, RETRY_OF: job.id},
         )
 
     async def answer(self, job_id: str, question_id: str, value: Any) -> None:
@@ -92,6 +94,8 @@ class EngineControls:
             )
         if job.status not in {"failed", "cancelled", "skipped"}:
             raise PacelineError(f"job {job.name!r} is {job.status}: only what did not succeed is retried")
+        if job.again:
+            raise PacelineError(f"job {job.name!r} was tried again already: choose the one that was")
         if job.is_body or job.parent is not None:
             what = f"a {job.role}" if job.is_body else "part of a graph, flow or map"
             raise PacelineError(

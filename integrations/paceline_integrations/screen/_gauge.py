@@ -13,7 +13,7 @@ from ._telling import group_told
 if TYPE_CHECKING:
     from ._picture import Picture
 
-__all__ = ["add_counts"]
+__all__ = ["add_bar", "add_counts"]
 
 _BAR: Final = 10
 _SHORT_BAR: Final = 5
@@ -24,7 +24,7 @@ def add_counts(line: Line, picture: Picture, node: Node, room: int) -> None:
     counts = node.counts if isinstance(node, GroupView) else _below(node)
     start = line.width
     if counts.total:
-        _gauge(line, counts, _BAR if room >= 40 else _SHORT_BAR)
+        add_bar(line, counts, _BAR if room >= 40 else _SHORT_BAR)
         line.add(f" {counts.ended:,}/{counts.total:,} ", PLAIN)
         for state in ("failed", "suspended", "cancelled"):
             if counts.by[state]:
@@ -35,21 +35,30 @@ def add_counts(line: Line, picture: Picture, node: Node, room: int) -> None:
         line.add("  ").add(told, style, most=left)
 
 
-def _gauge(line: Line, counts: Counts, width: int) -> None:
-    """A bar of what became of the jobs: done, failed, at work; the rest is yet to come."""
+def add_bar(line: Line, counts: Counts, width: int) -> None:
+    """Add a bar of what became of the jobs; each end has a sign and a colour of its own.
+
+    It is full where nothing is to come, and only there, whatever is rounded.
+    """
     total = counts.total
     parts = (
-        (counts.succeeded, GOOD, "━"),
-        (counts.failed, ALERT, "━"),
-        (counts.cancelled + counts.skipped, WARN, "━"),
-        (counts.running + counts.suspended, ACCENT, "╸"),
+        (counts.succeeded, "━", GOOD),
+        (counts.failed, "▞", ALERT),
+        (counts.cancelled + counts.skipped, "╌", WARN),
+        (counts.suspended, "?", INKS["suspended"]),
+        (counts.running, "╸", ACCENT),
     )
-    left = width
-    for number, style, sign in parts:
-        columns = min(left, max(1, round(number / total * width))) if number else 0
+    to_come = 1 if counts.waiting and width else 0
+    left = width - to_come
+    seen = 0
+    for number, sign, style in parts:
+        seen += number
+        columns = min(left, max(1, number * width // total)) if number else 0
+        if number and seen == total:
+            columns = left
         line.add(sign * columns, style)
         left -= columns
-    line.add("─" * left, QUIET)
+    line.add("─" * (left + to_come), QUIET)
 
 
 def _below(job: JobView) -> Counts:

@@ -9,10 +9,13 @@ from rich.style import Style
 
 from paceline_integrations.runstate import Counts, RunState, Totals
 
+from ._gauge import add_bar
 from ._ink import ACCENT, ALERT, BOLD, DIM, GLYPHS, GOOD, INKS, KEY, PLAIN, QUIET, WARN
 from ._line import Line
+from ._live import Live
 from ._pane import Lines
 from ._replay import Replay
+from ._sources import Follow
 from ._words import amount, clock, count, money, span, whole
 
 if TYPE_CHECKING:
@@ -31,7 +34,13 @@ _WORDS: Final = (
 )
 _ALWAYS: Final = frozenset({"running", "waiting", "succeeded", "failed"})
 _SILENT: Final = 60.0
-"""Seconds without an event from which on that is told."""
+"""Seconds without an event from which on that is told, and a log is said to be silent."""
+_QUIET: Final = 5.0
+"""The same of a log whose jobs are at work: they may be long, or killed, and nobody here can tell which."""
+_SPARE: Final = 12
+"""So many columns are worth to begin to name the run; what there is to say of it goes first."""
+_NARROW: Final = 30
+"""With fewer columns there is room for the counts alone."""
 _STATES: Final = {
     "completed": (" ✔ COMPLETED ", GOOD),
     "cancelled": (" ⊘ CANCELLED ", WARN),
@@ -49,7 +58,7 @@ class Header(Lines):
         state = self._picture.state
         counts, first, gauge = _counts(state.counts), self._title(width), _progress(state.counts, width)
         if self.size.height == 1:
-            return [counts]
+            return [_in_one_line(self._picture, counts, width)]
         if self.size.height < 4:
             used = _used(self._picture, width - counts.width - 4)
             return [first, counts.to(width - used.width).join(used), gauge]
@@ -64,12 +73,12 @@ class Header(Lines):
         told = [str(name)] if isinstance(name, str) and name else []
         told.append(f"run {state.run.id}" if state.run.id else "")
         line.add(" ").add(picture.source.title or told[0], BOLD, most=max(8, width // 3))
-        if picture.source.title and state.run.id and width >= 100:
-            line.add(f"  run {state.run.id}", DIM, most=30)
+        right, note = self._right(), picture.source.note or _lost(state) or _silent(picture)
+        spare = width - line.width - right.width - len(note) - 6
+        if picture.source.title and state.run.id and width >= 100 and spare >= _SPARE:
+            line.add(f"  run {state.run.id}", DIM, most=min(30, spare))
         if state.earlier_runs:
             line.add(f"  ({count(state.earlier_runs, 'run')} before it)", DIM)
-        right = self._right()
-        note = picture.source.note or _lost(state) or _silent(picture)
         if note:
             line.add("  ").add(note, WARN, most=max(0, width - line.width - right.width - 4))
         return line.to(width - right.width - 1).add(" ").join(right)
@@ -103,6 +112,12 @@ def _state(picture: Picture) -> tuple[str, Style]:
         return word, KEY + style
     if isinstance(source, Replay) and not source.still:
         return (" ■ END OF LOG ", KEY + WARN) if source.over else (" ▶ REPLAY ", KEY + ACCENT)
+    if state.counts.running and _silence(picture) >= _SILENT:
+        return " · SILENT ", KEY + WARN
+    if state.counts.total and not state.counts.unfinished:
+        if isinstance(source, Live) and source.over:
+            return (" ✘ ALL DONE ", KEY + ALERT) if state.counts.failed else (" ✔ ALL DONE ", KEY + GOOD)
+        return " · IDLE ", KEY + WARN
     if not state.version or (state.counts.unfinished and not state.counts.running):
         return " · WAITING ", KEY + WARN
     return " ● RUNNING ", KEY + ACCENT
@@ -116,24 +131,49 @@ def _lost(state: RunState) -> str:
     return state.run.error
 
 
+def _silence(picture: Picture) -> float:
+    """Seconds for which nothing was heard of a run that goes on, as far as is known."""
+    state, source = picture.state, picture.source
+    if isinstance(source, Follow):
+        return source.silence
+    return picture.now - state.now if state.run.ended is None and state.version else 0.0
+
+
+def _is_quiet(picture: Picture) -> bool:
+    """Whether a log tells nothing of jobs that are at work: its run may be no more."""
+    is_log = isinstance(picture.source, Follow)
+    return is_log and bool(picture.state.counts.running) and _silence(picture) >= _QUIET
+
+
 def _silent(picture: Picture) -> str:
-    state = picture.state
-    seconds = picture.now - state.now
-    if state.run.ended is not None or not state.version or seconds < _SILENT:
+    seconds = _silence(picture)
+    if seconds < _SILENT and not _is_quiet(picture):
         return ""
-    return f"no event for {span(seconds)}"
+    told = f"no word for {span(seconds)}"
+    return f"{told}: busy, or killed" if seconds >= _SILENT and _is_quiet(picture) else told
 
 
-def _counts(counts: Counts) -> Line:
+def _in_one_line(picture: Picture, counts: Line, width: int) -> Line:
+    """The state and the counts; these without words where there is no room for them."""
+    word, style = _state(picture)
+    if width < _NARROW:
+        return counts
+    line = Line().add(f"{word} ".strip(), style).add("  ")
+    return line.join(
+        counts if line.width + counts.width <= width else _counts(picture.state.counts, words=False)
+    )
+
+
+def _counts(counts: Counts, *, words: bool = True) -> Line:
     line = Line()
     for status, word in _WORDS:
         number = counts.by[status]
         if number or status in _ALWAYS:
             style = INKS[status] if number else QUIET
             if line.width:
-                line.add("  ")
-            line.add(f"{GLYPHS[status]} {number:,}", style + Style(bold=bool(number)))
-            line.add(f" {word}", style if number else QUIET)
+                line.add("  " if words else " ")
+            line.add(f"{GLYPHS[status]}{' ' if words else ''}{number:,}", style + Style(bold=bool(number)))
+            line.add(f" {word}" if words else "", style if number else QUIET)
     return line
 
 
@@ -169,7 +209,9 @@ def _pace(picture: Picture) -> Iterator[tuple[str, Style]]:
     rate = state.rate_at(picture.now)
     yield f"{rate:.1f} jobs/s" if rate >= 0.1 or not rate else f"{rate * 60:.1f} jobs/min", PLAIN
     left = state.seconds_left(picture.now)
-    if left is not None and state.counts.running:  # where nothing is at work, nobody knows
+    if (
+        left is not None and state.counts.running and not _is_quiet(picture)
+    ):  # where nothing is at work, nobody knows
         yield f"about {span(left)} left", ACCENT
 
 
@@ -177,21 +219,5 @@ def _progress(counts: Counts, width: int) -> Line:
     """How much of what is known is done, as a bar; each end has a sign and a colour of its own."""
     total, line = counts.total, Line()
     told = f" {counts.ended:,} of {total:,} · {counts.ended / total:.0%}" if total else " 0 of 0"
-    room = max(0, width - len(told))
-    left = room
-    parts = (
-        (counts.succeeded, "━", GOOD),
-        (counts.failed, "▞", ALERT),
-        (counts.cancelled + counts.skipped, "╌", WARN),
-        (counts.suspended, "?", INKS["suspended"]),
-        (counts.running, "╸", ACCENT),
-    )
-    seen = 0
-    for number, sign, style in parts:
-        seen += number
-        columns = min(left, max(1, int(number / total * room))) if number else 0
-        if number and seen == total:
-            columns = left  # nothing is to come: what was rounded away is not to look like it
-        line.add(sign * columns, style)
-        left -= columns
-    return line.add("─" * left, QUIET).add(told, DIM)
+    add_bar(line, counts, max(0, width - len(told)))
+    return line.add(told, DIM)

@@ -19,6 +19,13 @@ _MEANINGS: Final = {
     "cancelled": "cancelled",
     "skipped": "skipped: not needed, or not possible",
 }
+_BARS: Final = (
+    ("━", "done", "succeeded"),
+    ("▞", "failed", "failed"),
+    ("╌", "cancelled, skipped", "cancelled"),
+    ("╸", "at work", "running"),
+    ("─", "to come", "waiting"),
+)
 _KEYS: Final = (
     ("↑ ↓ pgup pgdn", "move", ""),
     ("→ ←", "open and close a group or graph", ""),
@@ -45,7 +52,9 @@ def help_text(*, replay: bool, controls: bool) -> Content:
     ]
     lines.append(Content(""))
     lines += [Content("   ").join(map(_legend, row)) for row in (STATES[:4], STATES[4:])]
-    lines.append(Content(""))
+    signs = (_sign(sign, state, meaning) for sign, meaning, state in _BARS)
+    lines.append(Content.assemble("bars ", Content("  ").join(signs)))
+    lines.append(Content("last column: how long it runs or ran; of what waits, for how long"))
     lines.append(
         Content.styled(
             "The first job of a group (primer) reads what they share; the others wait, and find it cached.",
@@ -69,5 +78,9 @@ def keys(*, replay: bool, controls: bool, wide: bool) -> list[tuple[str, str]]:
 
 
 def _legend(state: str) -> Content:
+    return _sign(GLYPHS[state], state, _MEANINGS[state])
+
+
+def _sign(sign: str, state: str, meaning: str) -> Content:
     colour = INKS[state].color
-    return Content.assemble((f"{GLYPHS[state]} ", "" if colour is None else colour.name), _MEANINGS[state])
+    return Content.assemble((f"{sign} ", "" if colour is None else colour.name), meaning)

@@ -56,7 +56,7 @@ class Lanes(Pane):
             line.cell("due", 6, DIM).cell(f"{lane.due:.0%}", 5, DIM, right=True).add(" ")
             bar(line, lane.due / self._full, bars, CALM)
             return line.add(f"  weight {lane.weight:g}", DIM) if width >= 56 else line
-        line.cell(f" {'closed' if lane.closed else _cap(lane)}", names, DIM)
+        line.cell(f" {_about(lane)}", names, DIM)
         line.cell("got", 6).cell(f"{lane.share:.0%}", 5, ACCENT, right=True).add(" ")
         bar(line, lane.share / self._full, bars, ACCENT)
         return line.add("  ").join(told) if width >= 56 else line
@@ -70,5 +70,10 @@ class Lanes(Pane):
         return line if line.width else line.add("idle", QUIET)
 
 
-def _cap(lane: LaneView) -> str:
+def _about(lane: LaneView) -> str:
+    """What explains a share that is not the due: a lane that has nothing left to do takes no more."""
+    if lane.counts.total and not lane.counts.unfinished:
+        return "done"
+    if lane.closed:
+        return "closed"
     return "" if lane.max_running is None else f"at most {lane.max_running} at once"

@@ -42,7 +42,6 @@ class Live:
     """The source behind a `ScreenSink`. Events wait in a queue of bounded length until they are drawn."""
 
     replays: bool = False
-    note: str = ""
     progress: float | None = None
 
     def __init__(self, title: str = "", *, clock: Clock = time.time, most: int = _MOST) -> None:
@@ -51,6 +50,10 @@ class Live:
         self.paused: bool = False
         self.shown: bool = False
         """Whether a screen takes events from the queue."""
+        self.told: str = ""
+        """What the program has to say."""
+        self.over: bool = False
+        """Whether the program only waits for the screen to be left."""
         self.sink: ScreenSink = ScreenSink(self)
         self._most: int = most
         self._queue: deque[Event] = deque()
@@ -71,6 +74,14 @@ class Live:
     def nothing(self) -> str:
         """That nothing was submitted."""
         return "No jobs yet."
+
+    @property
+    def note(self) -> str:
+        """How to leave, where nothing else is left to do; and what the program has to say."""
+        if not self.over:
+            return self.told
+        how = "q leaves, r tries again" if self.state.counts.failed else "q leaves"
+        return f"{how} · {self.told}" if self.told else how
 
     def put(self, events: Sequence[Event]) -> None:
         """Queue events; from any thread but that of the screen, which empties the queue."""

@@ -216,7 +216,7 @@ def matcher(text: str, *, failed: bool) -> Match | None:
         return None
 
     def match(job: JobView) -> bool:
-        if failed and job.status != "failed":
+        if failed and (job.status != "failed" or job.again):
             return False
         told = f"{job.name} {job.lane} {job.group or ''} {job.key or ''} {job.status}".casefold()
         return all(word in told for word in words)

@@ -14,6 +14,7 @@ from paceline import Engine, PacelineError
 
 from ._app import Left, ScreenApp
 from ._controls import Controls, EngineControls
+from ._kept import Kept
 from ._live import Live, ScreenSink
 
 if TYPE_CHECKING:
@@ -35,8 +36,9 @@ class Screen:
         async with Engine(chain, sinks=[screen.sink]) as engine, screen.watching(engine):
             await engine.submit_group("reviews", primer=..., followers=[...])
 
-    The screen takes the terminal (standard error and input) and stands over whatever is printed. It draws at
-    most ten times a second, whatever happens in the run. One screen shows one run, once.
+    The screen takes the terminal (standard error and input). What is printed to it meanwhile is told when the
+    screen is left, the last 1,000 lines of it. It draws at most ten times a second, whatever happens in the
+    run. One screen shows one run, once.
     """
 
     def __init__(self, title: str = "") -> None:
@@ -56,7 +58,11 @@ class Screen:
 
     def tell(self, note: str) -> None:
         """Show a few words beside the run's name, instead of those that were there."""
-        self._live.note = note
+        self._live.told = note
+
+    def all_done(self, *, done: bool = True) -> None:
+        """Say that the program only waits for the screen to be left; or, with `done=False`, not any more."""
+        self._live.over = done
 
     async def run(
         self, controls: Controls | None = None, *, shown: Callable[[], object] | None = None
@@ -74,12 +80,20 @@ class Screen:
         if self._app is not None:
             raise PacelineError("a Screen is shown once; make another one for another run")
         self._app = ScreenApp(self._live, controls)
-        self._app.on_shown = shown
+        kept = Kept()
+
+        def begin() -> None:
+            kept.take()
+            if shown is not None:
+                shown()
+
+        self._app.on_shown = begin
         self._live.shown = True
         try:
             return "closed" if self._closed else await show(self._app)
         finally:
             self._live.leave()
+            kept.print()
 
     def close(self) -> None:
         """End `run`: the terminal is as it was."""
@@ -98,13 +112,17 @@ class Screen:
             NoTerminal: if standard error or input is no terminal.
         """
         _check_terminal()
-        shown = asyncio.ensure_future(self.run(EngineControls(engine, self.state)))
+        there = asyncio.Event()
+        shown = asyncio.ensure_future(self.run(EngineControls(engine, self.state), shown=there.set))
         host = asyncio.current_task()
         assert host is not None
         interrupt = _Interrupt(host)
         shown.add_done_callback(interrupt)
+        shown.add_done_callback(lambda _: there.set())
         try:
+            await there.wait()  # else what the block prints first would be lost below the screen
             yield self
+            self.all_done()
         except asyncio.CancelledError:
             if interrupt.done:
                 host.uncancel()

@@ -85,6 +85,13 @@ class Follow:
         return until(self.state, self._clock())
 
     @property
+    def silence(self) -> float:
+        """Seconds without an event of a run that has not ended; 0 where the picture stands still."""
+        if self.paused or not self._caught_up or not self.state.version or self.state.run.ended is not None:
+            return 0.0
+        return max(0.0, self._clock() - self.state.now)
+
+    @property
     def nothing(self) -> str:
         """Whether there is a file, and anything in it."""
         if not self._there:

@@ -52,6 +52,8 @@ def job_told(picture: Picture, job: JobView) -> tuple[str, Style]:
             return why_told(picture, picture.state.why(job))
         case "succeeded":
             return _succeeded(job), DIM
+        case _ if job.again:
+            return f"tried again: {job.error or job.status}", DIM
         case _:
             return job.error or str(job.status), INKS[job.status]
 
@@ -118,8 +120,8 @@ def _unreleased(group: GroupView, primer: JobView) -> tuple[str, Style]:
 
 def _outcome(group: GroupView) -> tuple[str, Style]:
     """How a group ended, and why if not well: the cause of its first job that went wrong."""
-    if group.outcome == "succeeded":
-        return "done", DIM
+    if group.status == "succeeded":
+        return f"done, {count(group.again, 'job')} tried again apart" if group.again else "done", DIM
     for job in group.branch.rows()[:_LOOKED_AT]:
         if isinstance(job, JobView) and job.status == group.status and job.error:
             return one_line(job.error), INKS[group.status]

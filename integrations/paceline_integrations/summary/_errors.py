@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,6 +17,8 @@ _MOST_CAUSES: Final = 1_000
 _MOST_TYPES: Final = 2 * _MOST_CAUSES
 _MOST_MESSAGE: Final = 2_000
 _EXAMPLES: Final = 3
+_JOBS: Final = 10_000
+"""Of so many jobs that did not succeed, the last ones, it is known which error ended them."""
 
 
 @dataclass(slots=True)
@@ -41,6 +44,7 @@ class ErrorTally:
     def __init__(self) -> None:
         self._causes: dict[tuple[str, str], _Cause] = {}
         self._others: int = 0
+        self._ended: OrderedDict[str, tuple[_Cause, str, JobPlace]] = OrderedDict()
 
     def add(self, error: ErrorText, how: str, job: JobPlace) -> None:
         """Take in one error; `how` is "failed", "cancelled", "skipped" or "retried"."""
@@ -57,6 +61,21 @@ class ErrorTally:
         examples = cause.recovered if how == "retried" else cause.examples
         if len(examples) < _EXAMPLES:
             examples.setdefault(job.id, job)
+        if how != "retried":
+            self._ended[job.id] = cause, how, job
+            if len(self._ended) > _JOBS:
+                self._ended.popitem(last=False)
+
+    def tried_again(self, job_id: str) -> None:
+        """A person has tried a job again that an error had ended: that befell an attempt, not a job."""
+        cause, how, job = self._ended.pop(job_id, (None, "", None))
+        if cause is None or job is None:
+            return
+        setattr(cause, how, getattr(cause, how) - 1)
+        cause.retried += 1
+        cause.examples.pop(job_id, None)
+        if len(cause.recovered) < _EXAMPLES:
+            cause.recovered[job_id] = job
 
     def summary(self, most: int) -> tuple[tuple[ErrorSummary, ...], int]:
         """The causes that befell most jobs, and how many jobs and attempts the others did."""

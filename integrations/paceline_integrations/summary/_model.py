@@ -91,7 +91,8 @@ class SlowJob(JobPlace):
 
 
 class WaitedJob(JobPlace):
-    """A job that waited long before one of its attempts, and what held it last, as far as the log tells."""
+    """A job that waited long before one of its attempts, and what held it the longest, as far as the log
+    tells."""
 
     attempt: int
     seconds: float
@@ -103,7 +104,7 @@ class HeldSummary(_Part):
     """A reason for which jobs waited: the seconds in which any did, and how many did at once at most.
 
     `text` goes on from their number: "9 jobs" and "wait for a free slot". It is found out from samples of
-    the queue, of which there is one a second.
+    the queue, of which there is one a second; of primers and answers, from the events of the jobs.
     """
 
     kind: str
@@ -191,9 +192,11 @@ class RunSummary(_Part):
 
     `version` is that of this form: fields may be added under the same version. `state` is "running" where
     the log does not say that the run has ended; `as_of` is the time of its last event, and `seconds` are from
-    the beginning of the run to that. `totals.jobs` counts all jobs, those that wait or run included; its
-    `seconds` are from the first start of an attempt to the last end. Graphs, flows and maps are counted
-    nowhere: the jobs in them are. `cost` is in the engine's unit.
+    the beginning of the run to that, without `kept_open`: the seconds at the end of a run in which no job was
+    left, and it was only not closed yet: while somebody looked at it, say. `totals.jobs` counts all jobs,
+    those that wait or run included; its `seconds` are from the first start of an attempt to the last end.
+    Graphs, flows and maps are counted nowhere: the jobs in them are. A job that a person tried again is
+    counted once, as what came of it last. `cost` is in the engine's unit.
 
     `errors`: what befell most jobs first. `other_errors` counts jobs and attempts of errors that are not
     listed. `slowest`, `waited` and `questions` are the first few of what there is; `open_questions` counts
@@ -206,6 +209,7 @@ class RunSummary(_Part):
     started: float | None = None
     as_of: float
     seconds: float
+    kept_open: float = 0.0
     slots: int | None = None
     metadata: Mapping[str, Any] = Field(default_factory=dict[str, Any])
     error: str = ""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from paceline import RunTotals, Savings, SavingsTally
-from paceline.events import Event, JobEnded, JobRetried, JobStarted, QueueSampled
-from paceline_integrations.runstate import JobView, LaneView, RunState, Why
+from paceline.events import Event, JobEnded, JobRetried, JobStarted, JobSubmitted, QueueSampled
+from paceline_integrations.runstate import RETRY_OF, JobView, LaneView, RunState, Why
 
+from ._awaited import AwaitedTally
 from ._errors import ErrorTally
 from ._longest import Longest
 from ._model import (
+    HeldSummary,
     JobPlace,
     LaneSummary,
     LogSummary,
@@ -20,6 +22,7 @@ from ._model import (
     StuckSummary,
     WaitedJob,
 )
+from ._reasons import ReasonTally
 from ._shares import ShareTally
 from ._told import in_use, place, result_of, state_of
 from ._waits import HeldTally
@@ -31,6 +34,10 @@ _MOST: Final = 10
 _MOST_QUESTIONS: Final = 100
 _WORTH_TELLING: Final = 0.001
 """Seconds below which a wait is the engine's own work."""
+_OPEN: Final = 1.0
+"""Seconds from which on it is told that a run was not closed although no job was left."""
+_WORK: Final = ("job.", "attempt.", "group.", "span.", "prefix.", "cache.")
+"""How the types of events begin that tell of work."""
 
 
 class SummaryTally:
@@ -54,11 +61,14 @@ class SummaryTally:
         self._groups: int = 0
         self._first: float | None = None
         self._last: float | None = None
+        self._worked: float = 0.0
         self._sampled: bool = False
         self._errors: ErrorTally = ErrorTally()
         self._slowest: Longest[SlowJob] = Longest(_MOST)
         self._waited: Longest[WaitedJob] = Longest(_MOST)
         self._held: HeldTally = HeldTally()
+        self._awaited: AwaitedTally = AwaitedTally()
+        self._reasons: ReasonTally = ReasonTally()
         self._shares: ShareTally = ShareTally()
         self._savings: SavingsTally = SavingsTally(by=self._by, keep_groups=self._keep_groups)
 
@@ -73,9 +83,11 @@ class SummaryTally:
         return self._take(event, why) if self._applied(event) else None
 
     def _why(self, event: JobStarted) -> Why | None:
-        """What holds a job that is about to start, if it waited so long that this is to be told."""
+        """What held a job that is about to start, if it waited so long that this is to be told."""
         job = self.state.jobs.get(event.job)
-        return None if job is None or not self._waited.takes(event.waited) else self.state.why(job)
+        if job is None or not self._waited.takes(event.waited):
+            return None
+        return self._reasons.longest(job, event, self.state)
 
     def _has_ended(self, event: JobEnded) -> bool:
         job = self.state.jobs.get(event.job)
@@ -90,10 +102,17 @@ class SummaryTally:
         return self.state.version != version
 
     def _take(self, event: Event, why: Why | None) -> JobView | None:
+        self._awaited.look(event, self.state)
+        if event.type.startswith(_WORK):
+            self._worked = max(self._worked, event.time)
         match event.type:
+            case "job.submitted":
+                self._submitted(event)
             case "job.started":
+                self._reasons.forget(event.job)
                 self._started(event, why)
             case "job.ended":
+                self._reasons.forget(event.job)
                 return self._ended(event)
             case "job.retried":
                 self._retried(event)
@@ -106,6 +125,12 @@ class SummaryTally:
             case _:
                 pass
         return None
+
+    def _submitted(self, event: JobSubmitted) -> None:
+        of = event.metadata.get(RETRY_OF)
+        old = self.state.jobs.get(of) if isinstance(of, str) else None
+        if old is not None and old.again == event.job:
+            self._errors.tried_again(old.id)
 
     def _started(self, event: JobStarted, why: Why | None) -> None:
         job = self.state.jobs.get(event.job)
@@ -147,6 +172,7 @@ class SummaryTally:
 
     def _sample(self, event: QueueSampled) -> None:
         self._sampled = True
+        self._reasons.look(event, self.state)
         self._held.look(event)
         lanes = self.state.lanes
         self._shares.look(
@@ -167,6 +193,7 @@ class SummaryTally:
         state, run = self.state, self.state.run
         errors, others = self._errors.summary(_MOST)
         self._held.end(state.now)
+        open_for = self._kept_open()
         known = (each for each in (run.started, self._first) if each is not None)
         asked = [(job, question) for job in state.asking.values() for question in job.questions]
         return RunSummary(
@@ -174,7 +201,8 @@ class SummaryTally:
             state=state_of(run.outcome, ended=run.ended is not None),
             started=run.started,
             as_of=state.now,
-            seconds=max(0.0, state.now - next(known, state.now)),
+            seconds=max(0.0, state.now - open_for - next(known, state.now)),
+            kept_open=open_for,
             slots=run.slots,
             metadata=run.metadata,
             error=run.error,
@@ -188,7 +216,7 @@ class SummaryTally:
             other_errors=others,
             slowest=self._slowest.items(),
             waited=self._waited.items(),
-            held=self._held.summary(_MOST),
+            held=self._held_longest(),
             stuck=() if run.ended is not None else self._stuck(),
             questions=tuple(
                 OpenQuestion(**place(job), question=question.id, value=question.value)
@@ -198,6 +226,25 @@ class SummaryTally:
             lanes={name: self._lane(lane) for name, lane in state.lanes.items() if in_use(lane, state)},
             log=self._log(log or LogSummary()),
         )
+
+    def _held_longest(self) -> tuple[HeldSummary, ...]:
+        found = {(each.kind, each.text): each for each in self._held.summary(_MOST)}
+        for each in self._awaited.summary(self.state.now):
+            found.setdefault((each.kind, each.text), each)
+        return tuple(sorted(found.values(), key=lambda each: each.seconds, reverse=True)[:_MOST])
+
+    def _kept_open(self) -> float:
+        """For how many seconds before its end the run had nothing left to do."""
+        run = self.state.run
+        if (
+            run.ended is None
+            or not self._worked
+            or self.state.counts.unfinished
+            or self.state.bodies.unfinished
+        ):
+            return 0.0
+        idle = run.ended - self._worked
+        return idle if idle > _OPEN else 0.0
 
     def _totals(self) -> RunTotals:
         counts, used = self.state.counts, self.state.totals

@@ -47,7 +47,7 @@ def test_a_log_is_followed_from_before_it_is_there_to_the_end_of_the_run(log: Pa
         person.sees(f"Waits for {LOG} to be there.")
         log.write_bytes(b"".join(before) + last[:20])
         person.sees("run night", "2 of 2", "first", "second")
-        assert "COMPLETED" not in person.sees("RUNNING")
+        assert "COMPLETED" not in person.sees("IDLE")
         log.write_bytes(b"".join(before) + last)
         person.sees("COMPLETED")
         person.types("q")
@@ -210,3 +210,47 @@ def test_a_block_that_fails_closes_its_screen() -> None:
         assert person.screen.end() == 1
         assert "ValueError: the block failed" in person.screen.text
         assert person.screen.echoes()
+
+
+PRINTS = """
+import asyncio, sys
+from paceline import Engine
+from paceline_integrations.screen import Screen
+
+async def work(payload):
+    print("printed by", payload)
+    return payload
+
+async def main():
+    screen = Screen()
+    async with Engine(work, sinks=[screen.sink]) as engine, screen.watching(engine):
+        print("printed by the block")
+        await engine.submit("a job", name="only one")
+        print("printed as an error, without an end of line", end="", file=sys.stderr)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.usefixtures("_folder")
+@pytest.mark.parametrize("redirected", [False, True], ids=["to the terminal", "to a file"])
+def test_what_is_printed_below_a_screen_comes_out_when_it_is_left(redirected: bool) -> None:
+    stdout = Path("out.txt") if redirected else None
+    with at_terminal(columns=COLUMNS, lines=LINES, program=PRINTS, stdout=stdout) as screen:
+        person = Watcher(screen)
+        person.sees("only one", "ALL DONE", "q leaves")
+        person.types("q")
+        assert person.screen.end() == 0
+        told = person.told()
+        printed = told if stdout is None else stdout.read_text()
+    assert printed.replace("\r", "").startswith("printed by the block\nprinted by a job\n")
+    assert told.rstrip().endswith("printed as an error, without an end of line")
+    assert told.count("printed by") == (0 if redirected else 2)
+
+
+def test_a_run_whose_screen_only_waits_to_be_left_is_not_running(log: Path) -> None:
+    with own() as person:
+        shown = person.sees("ALL DONE", "q leaves")
+        assert "RUNNING" not in shown
+        person.types("q")
+        assert person.screen.end() == 0

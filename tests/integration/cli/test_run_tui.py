@@ -37,7 +37,7 @@ def test_a_question_is_answered_on_the_screen(write: Write) -> None:
         person.types("\x15")
         person.sees("y/n")
         person.types("y\r")
-        person.sees("all done", "2 done")
+        person.sees("ALL DONE", "2 done")
         person.types("q")
         assert person.screen.end() == 0
         assert "2 done, 0 failed" in person.told()
@@ -50,7 +50,7 @@ def test_a_question_is_answered_on_the_screen(write: Write) -> None:
 def test_what_comes_of_another_try_takes_the_place_of_the_result(write: Write) -> None:
     write([{"group": "a", "followers": ["bad", "x"]}, {"group": "b", "followers": ["y", "bad"]}])
     with watching(*RUN, *OUT, "--events", "e.jsonl") as person:
-        person.sees("all done", "2 failed")
+        person.sees("ALL DONE", "2 failed")
         assert [row["status"] for row in rows("r.jsonl")].count("failed") == 2
         Path("mended").touch()
         person.types("f")
@@ -58,7 +58,7 @@ def test_what_comes_of_another_try_takes_the_place_of_the_result(write: Write) -
         person.types("\x1b[B")
         person.sees("Job a/follower/0")
         person.types("r")
-        person.sees("3 done", "all done")
+        person.sees("3 done", "ALL DONE")
         person.types("q")
         assert person.screen.end() == 1
         told = person.told()
@@ -84,7 +84,7 @@ def test_a_job_is_cancelled_after_a_question(write: Write) -> None:
         person.sees("Job a/follower/0")
         person.types("c")
         person.sees("Cancel the follower a/follower/0?")
-        person.tells("y", "all done", "1 cancelled")
+        person.tells("y", "ALL DONE", "1 cancelled")
         person.types("q")
         assert person.screen.end() == 1
     assert [row["status"] for row in rows("r.jsonl")] == ["cancelled", "succeeded"]
@@ -140,7 +140,7 @@ def test_a_job_that_would_end_the_process_leaves_the_terminal_clean(
         person.sees("2 running")
         Path("go").touch()
         if keys:
-            person.sees("all done", "1 failed")
+            person.sees("ALL DONE", "1 failed")
             person.types(keys)
         assert person.screen.end() == code
         assert person.is_clean()
@@ -178,7 +178,7 @@ def test_results_do_not_go_to_the_terminal_of_the_screen(write: Write) -> None:
         assert screen.end() == 2
         assert "give --out FILE" in screen.text
     with at_terminal(*RUN, stdout=Path("out.jsonl")) as screen:
-        screen.until("all done")
+        screen.until("ALL DONE")
         screen.type("q")
         assert screen.end() == 0
     assert [row["output"] for row in rows("out.jsonl")] == ["x"]

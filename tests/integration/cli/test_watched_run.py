@@ -9,10 +9,22 @@ from typing import Any, cast
 
 import pytest
 
-from paceline import Engine, GroupPolicy, JobResult, PacelineError, RunReport, Savings, Usage, current_job
+from paceline import (
+    Engine,
+    GroupPolicy,
+    JobResult,
+    MemorySink,
+    PacelineError,
+    RunReport,
+    Savings,
+    Sink,
+    Usage,
+    current_job,
+)
 from paceline_integrations.cli.at_screen import AtScreen
 from paceline_integrations.cli.groups_file import GroupsFile
 from paceline_integrations.cli.watched_run import WatchedRun
+from paceline_integrations.runstate import RunState
 
 from .conftest import Write
 
@@ -58,7 +70,7 @@ class Watcher:
 
 
 def watched(
-    path: Path, script: Script, *, broken: Sequence[object] = ()
+    path: Path, script: Script, *, broken: Sequence[object] = (), sinks: Sequence[Sink] = ()
 ) -> tuple[Watcher, RunReport, Savings]:
     watcher = Watcher(script)
     watcher.broken.update(broken)
@@ -73,7 +85,12 @@ def watched(
 
     with GroupsFile(path) as groups:
         run = WatchedRun(
-            Engine(work), groups, watcher, GroupPolicy(), keep=True, at_screen=cast("AtScreen", watcher)
+            Engine(work, sinks=sinks),
+            groups,
+            watcher,
+            GroupPolicy(),
+            keep=True,
+            at_screen=cast("AtScreen", watcher),
         )
         assert asyncio.run(run.main())
     return watcher, run.report(), run.savings()
@@ -111,6 +128,21 @@ def test_what_fails_again_may_be_tried_again_and_counts_once(write: Write) -> No
     watcher, report, _ = watched(write([{"group": "a", "followers": [1]}]), script, broken=[1])
     assert len(watcher.results[0][-1].attempts) == 3
     assert (report.totals.jobs, report.totals.failed, report.totals.attempts) == (1, 1, 3)
+
+
+def test_who_reads_the_events_counts_what_was_tried_again_once(write: Write) -> None:
+    async def script(run: WatchedRun, watcher: Watcher) -> None:
+        await watcher.retries(run, 1)
+        watcher.broken.clear()
+        await watcher.retries(run, 1)
+
+    sink, state = MemorySink(), RunState()
+    path = write([{"group": "a", "followers": [1, 2, 3]}])
+    _, report, _ = watched(path, script, broken=[2], sinks=[sink])
+    state.apply_all(sink.events)
+    assert (state.counts.total, state.counts.succeeded, state.counts.failed) == (3, 3, 0)
+    assert report.totals.succeeded == state.counts.succeeded
+    assert {group.status for group in state.groups.values()} == {"succeeded"}
 
 
 def test_what_was_not_tried_again_counts_as_it_was(write: Write) -> None:

@@ -354,3 +354,40 @@ def test_options_of_the_middleware_are_handed_on(endpoint: Receiver) -> None:
         assert isinstance(made, OpenTelemetryMiddleware)
         with pytest.raises(TypeError, match="redact"):
             telemetry.middleware(redact=3)
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_a_path_at_which_no_spans_are_taken_is_told_with_the_usual_one(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    receiver.status = status
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", receiver.url)
+    telemetry = configure()
+    run_jobs(telemetry)
+    (problem,) = telemetry.shutdown().problems
+    assert f"it answered {status}" in problem
+    assert problem.endswith(f"most backends take spans at {receiver.url}/v1/traces")
+
+
+def test_a_program_says_once_for_each_kind_that_nobody_listens(tmp_path: Path) -> None:
+    ended = program(tmp_path, "http://127.0.0.1:9", 0.5)
+    lines = ended.stderr.splitlines()
+    why = "nothing listens at http://127.0.0.1:9 (connection refused): is it running?"
+    assert len(lines) == 2, lines
+    assert all(line.endswith(why) for line in lines)
+
+
+def test_what_does_not_arrive_meanwhile_is_told_in_plain_words_and_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    words, logger = LastWords(lambda: 0.0, "http://here:4318/v1/traces"), logging.getLogger("an.exporter")
+    logger.addFilter(words)
+    for _ in range(3):
+        logger.warning(
+            "Transient error %s encountered", ConnectionRefusedError("[Errno 111] Connection refused")
+        )
+        logger.warning("Shutdown in progress, aborting retry.")
+        logger.error("Failed to export spans batch due to timeout, max retries or shutdown.")
+    why = "nothing listens at http://here:4318 (connection refused): is it running?"
+    assert words.reason == why
+    assert caplog.messages == [f"nothing reaches http://here:4318/v1/traces for now: {why}"]

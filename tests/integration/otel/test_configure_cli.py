@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -113,8 +115,10 @@ def test_a_backend_that_is_down_is_told_in_a_line_for_each_kind_and_changes_noth
     assert ended.code == 0
     told = [line for line in ended.err.splitlines() if line.startswith("paceline: ")]
     assert len(told) == 2
-    assert "9 of 9 spans did not reach http://127.0.0.1:9/v1/traces" in told[0]
+    why = "nothing listens at http://127.0.0.1:9 (connection refused): is it running?"
+    assert told[0].endswith(f"9 of 9 spans did not reach http://127.0.0.1:9/v1/traces: {why}")
     assert "metrics did not reach" in told[1]
+    assert told[1].endswith(why)
     assert len(ended.err.splitlines()) == len(plain.err.splitlines()) + 2, ended.err
     assert sorted(ended.out.splitlines()) != []
 
@@ -161,14 +165,85 @@ def test_a_variable_that_cannot_be_is_told_in_a_line_and_the_run_goes_on(
 def test_the_providers_of_an_auto_instrumentation_are_used_as_they_are(
     run: Call, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.instrumentation.auto_instrumentation", sys)
     exporter = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
     monkeypatch.setenv(ENDPOINT, receiver.url)
-    assert run().code == 0
+    ended = run()
+    assert ended.code == 0
     assert len(exporter.get_finished_spans()) == 9
     assert not receiver.requests
+    assert "paceline: " not in ended.err
+
+
+MODULE = """
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+exporter = InMemorySpanExporter()
+provider = TracerProvider(shutdown_on_exit=False)
+provider.add_span_processor(SimpleSpanProcessor(exporter))
+trace.set_tracer_provider(provider)
+
+async def echo(payload):
+    return payload
+"""
+
+
+def test_a_provider_that_the_executors_module_sets_is_used(run: Call) -> None:
+    Path("traced_jobs.py").write_text(MODULE)
+    ended = run()
+    assert ended.code == 0
+    assert len(sys.modules["traced_jobs"].exporter.get_finished_spans()) == 9
+    assert "paceline: " not in ended.err
+
+
+def test_where_a_module_sets_a_provider_it_is_told_that_the_endpoint_is_not_used(
+    run: Call, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("traced_jobs.py").write_text(MODULE)
+    monkeypatch.setenv(ENDPOINT, receiver.url)
+    ended = run()
+    (told,) = [line for line in ended.err.splitlines() if line.startswith("paceline: ")]
+    assert told.startswith(
+        f"paceline: {ENDPOINT} is not used: a provider of OpenTelemetry was set by traced_jobs"
+    )
+    assert len(sys.modules["traced_jobs"].exporter.get_finished_spans()) == 9
+    assert not receiver.requests
+
+
+def test_an_exporter_that_is_named_says_where_to(run: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "console")
+    ended = run()
+    assert ended.code == 0
+    assert ended.err.count('"trace_id"') >= 9
+    assert "paceline: " not in ended.err, "nothing is sent to an endpoint that nobody has named"
+
+
+@pytest.mark.parametrize("name", ["none", "otlp"])
+def test_an_exporter_that_is_no_place_says_nothing(
+    run: Call, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", name)
+    tracing_of_it = tracing.Tracing()
+    assert not tracing_of_it.middleware
+
+
+def test_what_the_sdk_finds_wrong_with_the_variables_is_told_in_a_line_each(
+    run: Call, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ENDPOINT, receiver.url)
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "foo")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "my-hidden-key")
+    told = [line for line in run().err.splitlines() if line.startswith("paceline: ")]
+    assert len(told) == 2, told
+    assert sum("Couldn't recognize sampler foo" in line for line in told) == 1
+    assert sum("Header format invalid!" in line for line in told) == 1
+    assert "my-hidden-key" not in "".join(told)
 
 
 def test_what_the_exporter_says_meanwhile_is_for_those_who_read_the_log(
@@ -203,5 +278,46 @@ def test_an_interrupted_command_waits_for_a_backend_only_briefly(
     begun = tracing.Tracing()
     with trace.get_tracer("it").start_as_current_span("work"):
         pass
-    begun.finish(interrupted=True)
-    assert "were not sent within 0.2 s" in capsys.readouterr().err
+    begun.finish(interrupted=True)  # it comes back, though nobody ever answers
+    told = capsys.readouterr().err
+    # By the clock, or as the exporter says when it is shut down: whichever is first.
+    assert "were not sent within 0.2 s" in told or "did not reach" in told
+
+
+def test_a_second_interruption_says_that_it_was_the_delivery_that_held_on(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    receiver.hold = Event()
+    (tmp_path / "jobs.py").write_text(SLOW)
+    (tmp_path / "groups.jsonl").write_text('{"group": "a", "followers": [1]}\n')
+    program = "from paceline_integrations.cli import main; main()"
+    command = [sys.executable, "-c", program, "run", "groups.jsonl", "--executor", "jobs:hang"]
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, ENDPOINT: receiver.url, "OTEL_BSP_SCHEDULE_DELAY": "60000"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stderr is not None
+            assert process.stderr.readline() == "hanging\n"
+            process.send_signal(signal.SIGINT)
+            assert receiver.arrived.wait(20), "it delivers, for a second"
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert "interrupted; the delivery of traces held on to the process" in err
+    assert "a job held on" not in err
+
+
+SLOW = """
+import asyncio
+
+async def hang(payload):
+    print("hanging", flush=True)
+    await asyncio.sleep(1000)
+"""

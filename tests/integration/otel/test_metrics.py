@@ -318,6 +318,31 @@ def test_a_job_with_several_questions_waits_again_after_the_last_answer(meter: M
     assert meter.depth == 1
 
 
+def at(time: float, event: Any) -> Any:
+    event.time = time
+    return event
+
+
+def test_the_time_that_an_answer_takes_is_no_wait(meter: Meter) -> None:
+    asked = tuple(ev.AskedQuestion(id=each) for each in "ab")
+    meter.sink.write([submitted("1"), started("1", waited=1.0)])
+    meter.sink.write([at(10.0, ev.JobSuspended(job="1", attempt=1, questions=asked))])
+    meter.sink.write([at(20.0, ev.JobReplied(job="1", question="b"))])
+    meter.sink.write([at(34.0, ev.JobReplied(job="1", question="a"))])
+    meter.sink.write([at(36.0, started("1", attempt=2, waited=26.0))])
+    assert meter.total("paceline.job.wait.duration") == 1.0 + 2.0
+    meter.sink.write([at(40.0, ev.JobRetried(job="1", attempt=2, delay=5.0))])
+    meter.sink.write([at(45.0, started("1", attempt=3, waited=5.0))])
+    assert meter.total("paceline.job.wait.duration") == 1.0 + 2.0 + 5.0, "a retry's delay is one"
+
+
+def test_a_rest_without_a_question_is_no_wait(meter: Meter) -> None:
+    meter.sink.write([submitted("1"), started("1", waited=1.0)])
+    meter.sink.write([ev.JobSuspended(job="1", attempt=1, questions=())])
+    meter.sink.write([started("1", attempt=2, waited=30.0)])
+    assert meter.by("paceline.job.wait.duration", "paceline.executor") == {"chat": 1}
+
+
 def test_durations_have_buckets_for_what_takes_ten_minutes(meter: Meter) -> None:
     meter.sink.write([submitted("1"), started("1", waited=400.0), ended("1", seconds=590.0)])
     for name in ("paceline.job.duration", "paceline.job.wait.duration"):

@@ -133,6 +133,20 @@ def test_a_redactor_that_fails_lets_nothing_through(
     assert len(caplog.records) == (1 if redact is _raises else 0), "said once, not for each"
 
 
+def test_a_redactor_that_fails_is_told_without_the_words_that_it_was_to_make_safe(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def quotes(value: Any) -> Any:
+        raise ValueError(f"cannot redact {value!r}")
+
+    traces = Traces(capture_content=True, redact=quotes)
+    traces.run(lambda: everything(traces))
+    (record,) = caplog.records
+    assert "(ValueError in quotes)" in record.getMessage()
+    assert record.exc_info is None
+    assert HIDDEN not in caplog.text
+
+
 def test_redact_gets_a_copy() -> None:
     def redact(value: Any) -> Any:
         value.clear()

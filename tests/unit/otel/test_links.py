@@ -240,6 +240,8 @@ def test_the_attempt_after_a_reply_points_at_the_one_that_asked() -> None:
     traces.run(main)
     asked, went_on = traces.named("asks")
     assert traces.links(went_on) == [("resumed", asked)]
+    assert "paceline.wait.seconds" in (asked.attributes or {})
+    assert "paceline.wait.seconds" not in (went_on.attributes or {}), "an answer is no wait for the queue"
 
 
 def test_attempts_at_a_job_without_a_run_around_it_are_in_one_trace() -> None:

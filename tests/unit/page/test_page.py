@@ -24,6 +24,7 @@ from paceline.events import (
     JobStarted,
     JobSubmitted,
     JobSuspended,
+    RunEnded,
     RunStarted,
     dump_event,
 )
@@ -249,3 +250,24 @@ def many_jobs(count: int) -> Iterable[dict[str, Any]]:
         yield job | {"type": "job.started", "seq": seq + 1, "time": time, "attempt": 1, "waited": 0.0}
         ended = {"type": "job.ended", "status": "succeeded", "attempt": 1, "seconds": 0.9}
         yield job | ended | {"seq": seq + 2, "time": time + 0.9}
+
+
+def test_the_page_ends_with_the_work_and_says_of_a_failure_that_it_was_tried_again(tmp_path: Path) -> None:
+    events: list[Event] = [RunStarted(time=100.0, run="r", slots=2, lanes={})]
+    told: list[tuple[str, Any, float, dict[str, str]]] = [
+        ("old", "failed", 101.0, {}),
+        ("new", "succeeded", 105.0, {"paceline.retry_of": "old"}),
+    ]
+    for name, status, begun, metadata in told:
+        known: dict[str, Any] = {"run": "r", "job": name, "lane": "default"}
+        error = ErrorText("ValueError", "no page") if status == "failed" else None
+        events += [
+            JobSubmitted(time=begun, name=name, executor="e", metadata=metadata, **known),
+            JobStarted(time=begun, attempt=1, waited=0.0, **known),
+            JobEnded(time=begun + 3, status=status, attempt=1, error=error, **known),
+        ]
+    events.append(RunEnded(time=125.0, run="r", outcome="completed", counts={}))
+    text = " ".join(Parsed(page_of(log(tmp_path / "run.jsonl", events))).texts)
+    assert "took 8.0 s · then open for 17.0 s with nothing to do" in text
+    assert "tried again: ValueError: no page" in text
+    assert "1 failed" not in text

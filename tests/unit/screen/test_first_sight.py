@@ -12,7 +12,8 @@ import pytest
 from textual.pilot import Pilot
 
 from paceline import Budget, Engine, Job, JobContext, JsonlSink, Lane, Usage
-from paceline_integrations.screen import Left, ScreenApp
+from paceline_integrations.runstate import LogReader
+from paceline_integrations.screen import Follow, Left, ScreenApp
 from paceline_integrations.screen._pane import Pane
 
 from . import scenes
@@ -145,6 +146,71 @@ async def test_the_details_have_room_below_many_lanes_and_slots(runs: Runs, size
     async with seen(runs["many"], 2.0, size) as (app, lines, _):
         assert app.query_one("#detail").size.height >= 6
         assert any("┌0:00" in line for line in lines)
+
+
+@asynccontextmanager
+async def followed(path: Path, silent: float) -> AsyncGenerator[list[str]]:
+    """The top of the screen that follows a log, so many seconds after its last event."""
+    source = Follow(LogReader(path), clock=lambda: source.state.now + silent)
+    app = ScreenApp(source, ticks=False)
+    async with app.run_test(size=(120, 24)) as pilot:
+        await draw(pilot)
+        yield [strip.text.strip() for strip in app.screen._compositor.render_strips()][:4]
+
+
+@pytest.fixture(scope="module")
+def killed(contracts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The log of a run that was killed while jobs were at work."""
+    path = tmp_path_factory.mktemp("killed") / "killed.jsonl"
+    lines = contracts.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[: len(lines) // 2]))
+    return path
+
+
+async def test_a_log_that_is_silent_for_a_moment_is_one_of_a_run_that_goes_on(killed: Path) -> None:
+    async with followed(killed, 2.0) as lines:
+        assert lines[0].startswith("● RUNNING")
+        assert "no word" not in lines[0]
+        assert "left" in lines[2]
+
+
+async def test_nobody_says_how_long_jobs_take_yet_of_which_nothing_is_heard(killed: Path) -> None:
+    async with followed(killed, 12.0) as lines:
+        assert lines[0].startswith("● RUNNING")
+        assert "no word for 12 s" in lines[0]
+        assert "left" not in lines[2]
+
+
+@pytest.mark.parametrize(("silent", "told"), [(80.0, "1 min 20 s"), (7_500.0, "2 h 05 min")])
+async def test_a_log_that_is_silent_for_long_is_not_said_to_run(
+    killed: Path, silent: float, told: str
+) -> None:
+    async with followed(killed, silent) as lines:
+        assert lines[0].startswith("· SILENT")
+        assert f"no word for {told}: busy, or killed" in lines[0]
+        assert "left" not in lines[2]
+
+
+async def test_a_run_that_has_ended_is_not_silent(contracts: Path) -> None:
+    async with followed(contracts, 7_500.0) as lines:
+        assert lines[0].startswith("✔ COMPLETED") or lines[0].startswith("✘ ENDED")
+        assert "no word" not in lines[0]
+
+
+async def test_a_small_terminal_keeps_the_state_of_the_run(contracts: Path) -> None:
+    async with seen(contracts, 21.0, (40, 10)) as (_, lines, _):
+        assert re.match(r"[●·] (RUNNING|WAITING) +●3 ·\d+ ✔\d+ ✘\d", lines[0])
+    async with seen(contracts, 21.0, (80, 12)) as (_, lines, _):
+        assert re.match(r"[●·] (RUNNING|WAITING) +● 3 running", lines[0])
+
+
+async def test_the_help_tells_the_signs_of_bars_and_the_last_column(contracts: Path) -> None:
+    async with seen(contracts, 21.0) as (app, _, pilot):
+        await pilot.press("question_mark")
+        await pilot.pause()
+        shown = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+        assert "bars ━ done  ▞ failed  ╌ cancelled, skipped  ╸ at work  ─ to come" in shown
+        assert "last column: how long it runs or ran" in shown
 
 
 async def test_a_very_small_terminal_shows_counts_reasons_and_jobs(contracts: Path) -> None:

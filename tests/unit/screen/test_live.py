@@ -100,8 +100,29 @@ async def test_a_retry_is_the_same_work_in_the_same_lane() -> None:
         await until(screen, lambda: screen.state.counts.succeeded == 1)
     first, second = flaky.seen
     assert (second.payload, second.name, second.lane) == ("fail", "odd", "night")
-    assert (second.priority, second.metadata, second.executor) == (3, {"tenant": "a"}, "flaky")
+    metadata = {"tenant": "a", "paceline.retry_of": first.id}
+    assert (second.priority, second.metadata, second.executor) == (3, metadata, "flaky")
     assert second.id != first.id
+    assert (screen.state.counts.failed, screen.state.counts.total) == (0, 1)
+
+
+async def test_a_job_that_was_tried_again_is_not_tried_a_second_time() -> None:
+    screen = Screen()
+    async with Engine(Flaky(), sinks=[screen.sink]) as engine:
+        handle = await engine.submit("fail")
+        with pytest.raises(JobFailed):
+            await handle
+        await until(screen, lambda: screen.state.counts.failed == 1)
+        controls = EngineControls(engine, screen.state)
+        await controls.retry(handle.id)
+        await until(screen, lambda: bool(screen.state.jobs[handle.id].again))
+        with pytest.raises(PacelineError, match="was tried again already"):
+            await controls.retry(handle.id)
+        app = ScreenApp(screen._live, controls, ticks=False)
+        async with app.run_test(size=(100, 24)) as pilot:
+            await draw(pilot)
+            lines = [strip.text for strip in app.screen._compositor.render_strips()]
+            assert any("tried again: " in line for line in lines)
 
 
 async def test_what_cannot_be_retried_is_refused_with_the_reason() -> None:
@@ -309,3 +330,25 @@ async def test_an_engine_without_jobs_shows_that_there_are_none() -> None:
 
         async with app.run_test(size=(80, 24)) as pilot:
             await look(pilot)
+
+
+async def test_where_the_program_only_waits_to_be_left_it_says_how() -> None:
+    screen = Screen()
+    async with Engine(Flaky(), sinks=[screen.sink]) as engine:
+        app = ScreenApp(screen._live, ticks=False)
+        async with app.run_test(size=(100, 24)) as pilot:
+            await (await engine.submit("quick"))
+            await until(screen, lambda: screen.state.counts.succeeded == 1)
+            await draw(pilot)
+            assert "IDLE" in app.export_screenshot()
+            screen.all_done()
+            await draw(pilot)
+            assert "ALL&#160;DONE" in app.export_screenshot()
+            assert screen._live.note == "q leaves"
+            with pytest.raises(JobFailed):
+                await (await engine.submit("fail"))
+            await until(screen, lambda: screen.state.counts.failed == 1)
+            screen.tell("of today")
+            assert screen._live.note == "q leaves, r tries again · of today"
+            screen.all_done(done=False)
+            assert screen._live.note == "of today"
