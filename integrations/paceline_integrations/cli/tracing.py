@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -103,13 +104,16 @@ def _provider_is_set() -> bool:
 
 
 class _Warnings(logging.Handler):
-    """Keeps what is logged as a warning or worse, each text once."""
+    """Keeps what this thread logs as a warning or worse, each text once: others may be exporting by now."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.texts: dict[str, None] = {}
+        self._thread: int = threading.get_ident()
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.thread != self._thread:
+            return
         # The words about a header end with the header itself: a key, most often.
         secret = record.name == "opentelemetry.util.re"
         text = str(record.msg).partition(": %s")[0] if secret else record.getMessage()

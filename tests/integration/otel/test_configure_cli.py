@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
@@ -321,3 +322,15 @@ async def hang(payload):
     print("hanging", flush=True)
     await asyncio.sleep(1000)
 """
+
+
+def test_what_another_thread_logs_meanwhile_is_no_word_on_the_variables(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log = logging.getLogger("opentelemetry.exporter")
+    with tracing._warnings_told():
+        elsewhere = threading.Thread(target=log.warning, args=("retrying",))
+        elsewhere.start()
+        elsewhere.join()
+        log.warning("header invalid")
+    assert capsys.readouterr().err == "paceline: OpenTelemetry: header invalid\n"
