@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +15,16 @@ from opentelemetry.util._once import Once
 from paceline_integrations.otel._configure_sdk import _Made
 
 from .receiver import Receiver, receiving
+
+
+@pytest.fixture(autouse=True)
+def _nothing_goes_on_sending() -> Iterator[None]:
+    """What a test leaves at work, once its backend is gone, would be heard in the logs of the next ones."""
+    before = set(threading.enumerate())
+    yield
+    until = time.monotonic() + 15
+    for thread in set(threading.enumerate()) - before:
+        thread.join(max(0.0, until - time.monotonic()))
 
 
 @pytest.fixture
