@@ -108,8 +108,7 @@ class Record(Entry):
         self.options: Options = options
         self.context: Context | None = context
         self.accepted: float = accepted
-        self.number: int = number
-        """In order of acceptance."""
+        self.number: int = number  # in order of acceptance
         self.parent: Record | None = None
         self.bound: Bound | None = bound
         """What runs it."""
@@ -123,8 +122,8 @@ class Record(Entry):
         """Attempts so far."""
         self.failures: int = 0
         self.started: float | None = None
-        """When the last attempt started, and in `ended` when it ended."""
         self.ended: float | None = None
+        """Of the last attempt."""
         self.earlier: list[Attempt] | None = None
         """All attempts but the last, once there are several."""
         self.output: Any = None

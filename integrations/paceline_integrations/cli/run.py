@@ -201,21 +201,18 @@ def run(
     A job that asks something is answered from --answers; else, where standard input and error are a terminal,
     by the person there, while the others go on. What nobody answers stays open and is written to --questions.
 
-    --tui shows the run on a screen (? there tells its keys) in place of the progress. Once all is done it
-    stays, so that what failed can be tried again (r), until q; before that, q goes back to the progress.
+    --tui shows the run on a screen (? there tells its keys), until q: what failed can be tried again (r).
 
     Every option can be given as an environment variable: --in-flight as PACELINE_IN_FLIGHT, and so on; what
     can be repeated is separated by ; there, lanes by commas.
 
-    Where OTEL_EXPORTER_OTLP_ENDPOINT names a collector or backend, spans and metrics of the run go there
-    (extra otel).
+    Spans and metrics go where OTEL_EXPORTER_OTLP_ENDPOINT says (extra otel).
 
     Exit code: 0 all succeeded, 1 some did not (those that a budget stopped included), 2 bad usage or input
     (nothing was run), 3 all did but those that wait for an answer, 130 interrupted.
     """
     flags = dict(locals())  # all options, by name
-    # Imported late: `paceline --help` need not load the engine.
-    from .running import run_file
+    from .running import run_file  # late: `paceline --help` need not load the engine
 
     code = run_file(flags.pop("groups"), flags)
     if code:
